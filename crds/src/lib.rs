@@ -1,0 +1,1 @@
+//! The three custom resources of Tradewind and their validation as pure functions.

@@ -1,0 +1,9 @@
+//! Pure trading mathematics and state machines: no I/O, no clock, no chance.
+//!
+//! Everything here is a function of its arguments: the same inputs give the same bytes, in the
+//! cluster, in a replay and in a test.
+
+pub mod bar;
+pub mod instrument;
+pub mod money;
+pub mod time;

@@ -1,0 +1,1 @@
+//! Orders: state machine, journal, reconciliation, venues.

@@ -1,0 +1,1 @@
+//! Serves one bundle: features, networks and decisions for each closed bar.

@@ -1,0 +1,1 @@
+//! An append-only, checksummed, synchronous log on disk.

@@ -1,0 +1,1 @@
+//! Publishes recorded bars to the bus at a chosen pace.

@@ -1,0 +1,1 @@
+//! The decision engine: routing by revision, orchestrator, paired evidence.

@@ -1,0 +1,1 @@
+//! Pre-trade checks and account state of one account.

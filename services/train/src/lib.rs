@@ -1,0 +1,1 @@
+//! A small honest trainer of the tactical actors.
