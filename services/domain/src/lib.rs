@@ -6,4 +6,5 @@
 pub mod bar;
 pub mod instrument;
 pub mod money;
+pub mod tactical;
 pub mod time;
