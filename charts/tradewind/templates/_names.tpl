@@ -74,3 +74,9 @@ priorityClassName: {{ . }}
 {{- define "tradewind.natsPort" -}}
 {{- regexFind ":[0-9]+$" .Values.nats.external.url | trimPrefix ":" | default "4222" -}}
 {{- end -}}
+
+{{/* A quantity such as 900Mi or 8Gi in Mi. */}}
+{{- define "tradewind.mebibytes" -}}
+{{- $n := regexFind "^[0-9]+" . | int64 -}}
+{{- if hasSuffix "Ti" . }}{{ mul $n 1048576 }}{{ else if hasSuffix "Gi" . }}{{ mul $n 1024 }}{{ else }}{{ $n }}{{ end -}}
+{{- end -}}
