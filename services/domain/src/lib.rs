@@ -3,8 +3,15 @@
 //! Everything here is a function of its arguments: the same inputs give the same bytes, in the
 //! cluster, in a replay and in a test.
 
+pub mod account;
 pub mod bar;
+pub mod evidence;
 pub mod instrument;
 pub mod money;
+pub mod routing;
+pub mod shadow;
+pub mod side;
+pub mod sizing;
 pub mod tactical;
 pub mod time;
+pub mod venue;
