@@ -58,6 +58,12 @@ pub trait Network {
     fn logits(&mut self, matrix: &Matrix) -> Result<Logits, NetworkError>;
 }
 
+impl<N: Network + ?Sized> Network for Box<N> {
+    fn logits(&mut self, matrix: &Matrix) -> Result<Logits, NetworkError> {
+        (**self).logits(matrix)
+    }
+}
+
 /// Reads a model matrix from 420 values, row-major.
 ///
 /// # Errors
