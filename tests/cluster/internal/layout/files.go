@@ -31,9 +31,6 @@ func (f Files) in(parts ...string) string {
 // Spec is the written specification, and what marks a cluster's directory.
 func (f Files) Spec() string { return f.in(specName) }
 
-// Lock is held by the watcher for as long as it lives, and holds its id.
-func (f Files) Lock() string { return f.in("lock") }
-
 // Control is the socket at which the supervisor takes requests.
 func (f Files) Control() string { return f.in("control.sock") }
 
@@ -74,7 +71,7 @@ func (f Files) Runtime(name string) string { return f.Node(name, "containerd.soc
 
 // owned are the names that Remove takes away; anything else in the directory
 // belongs to somebody else.
-var owned = []string{specName, "lock", "control.sock", "audit-policy.yaml", "bin", "kubeconfig", "pki", "etcd"}
+var owned = []string{specName, "control.sock", "audit-policy.yaml", "bin", "kubeconfig", "pki", "etcd"}
 
 // Remove deletes what a cluster wrote into its directory, and the directory
 // itself if nothing else is in it. With keepLogs it leaves the logs.

@@ -1,0 +1,70 @@
+package supervise
+
+import (
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"tradewind.dev/tests/cluster/internal/layout"
+	"tradewind.dev/tests/cluster/internal/render"
+)
+
+func TestVolumeNamesAreReadBack(t *testing.T) {
+	node := layout.Node{Name: "node3"}
+	got, number, ok := parseVolumeName(render.VolumeName(node, 7))
+	if !ok || got != "node3" || number != 7 {
+		t.Fatal(got, number, ok)
+	}
+	for _, foreign := range []string{"pvc-1", "local-node0", "local-node0-x", "local-node0-99", "local-../etc-1"} {
+		if _, _, ok := parseVolumeName(foreign); ok {
+			t.Errorf("%s passed for a volume of this program", foreign)
+		}
+	}
+}
+
+func TestAFreshVolumeIsEmptyAndOpenToAll(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "volume")
+	if err := os.Mkdir(dir, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(dir, "old"), nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := freshVolume(dir); err != nil {
+		t.Fatal(err)
+	}
+	info, err := os.Stat(dir)
+	left, _ := os.ReadDir(dir)
+	if err != nil || info.Mode().Perm() != 0o777 || len(left) != 0 {
+		t.Fatal(info, left, err)
+	}
+}
+
+func TestEveryNodeKnowsTheWayToEveryOther(t *testing.T) {
+	nodes, err := layout.ParseNodes("general,dedicated,dedicated")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, node := range nodes {
+		commands := nodeNetwork(node, nodes)
+		for _, other := range nodes {
+			route := "route add " + other.Pods() + " via " + other.Address()
+			if slices.Contains(commands, route) == (other.Name == node.Name) {
+				t.Errorf("%s to %s: %v", node.Name, other.Name, commands)
+			}
+		}
+	}
+	all := strings.Join(controlNetwork(nodes), "\n")
+	if strings.Count(all, "netns add") != 3 {
+		t.Error(all)
+	}
+}
+
+func TestNodeCommandsEnterBothNamespaces(t *testing.T) {
+	got := strings.Join(onNode(layout.Node{Name: "node1"}, []string{"kubelet"}), " ")
+	if got != "nsenter --mount=/run/mountns/node1 --net=/run/netns/node1 -- kubelet" {
+		t.Error(got)
+	}
+}
