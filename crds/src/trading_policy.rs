@@ -1,0 +1,485 @@
+//! `TradingPolicy`: what to trade, with which models, how a new model is rolled out, and where.
+
+use kube::CustomResource;
+use kube::core::cel::Message;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::closed_list::closed_list;
+use crate::policy_status::TradingPolicyStatus;
+use crate::schema;
+use crate::units::{Decimal, DurationText};
+
+fn says(expression: &str) -> Message {
+    Message::Expression(expression.to_owned())
+}
+
+closed_list! {
+    /// Whether decisions become orders.
+    pub enum TradingMode {
+        /// Decisions are recorded, nothing is sent.
+        Off,
+        /// Decisions are recorded and followed in a book of their own, nothing is sent.
+        Shadow,
+        /// Qualified trades become orders at the paper venue.
+        Paper,
+    }
+}
+
+closed_list! {
+    /// How eager the orchestrator is; hard limits are the same in each mode.
+    pub enum PolicyMode {
+        /// Base confidence 0.60, base risk 0.5 % of equity per trade.
+        Safe,
+        /// Base confidence 0.50, base risk 1.0 % of equity per trade.
+        Standard,
+        /// Base confidence 0.45, base risk 1.5 % of equity per trade.
+        Aggressive,
+    }
+}
+
+impl PolicyMode {
+    /// `base_confidence` of the orchestrator in basis points. PO-47
+    #[must_use]
+    pub const fn base_confidence_bps(self) -> i64 {
+        match self {
+            Self::Safe => 6_000,
+            Self::Standard => 5_000,
+            Self::Aggressive => 4_500,
+        }
+    }
+
+    /// `base_risk_pct` of the orchestrator in basis points of equity: 100 = 1 %. PO-47
+    #[must_use]
+    pub const fn base_risk_bps(self) -> i64 {
+        match self {
+            Self::Safe => 50,
+            Self::Standard => 100,
+            Self::Aggressive => 150,
+        }
+    }
+}
+
+closed_list! {
+    /// Where the tactical stage takes its synergy context from.
+    pub enum SynergySource {
+        /// One documented rule over closed bars stands in for the strategic stage.
+        Momentum,
+    }
+}
+
+closed_list! {
+    /// How a process gets its CPUs.
+    pub enum CpuMode {
+        /// Whole CPUs of its own on a node of the dedicated pool.
+        Pinned,
+        /// A share of any node's CPUs.
+        Shared,
+    }
+}
+
+/// What to trade, with which models, how a new model is rolled out, and where its processes run.
+///
+/// `kubectl get tp` shows the state, `kubectl tradewind status NAME` explains it. The operator never
+/// writes this spec; after a rollback `status.revertPatch` holds the patch that makes Git agree.
+#[derive(CustomResource, Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[kube(
+    group = "tradewind.dev",
+    version = "v1alpha1",
+    kind = "TradingPolicy",
+    plural = "tradingpolicies",
+    shortname = "tp",
+    category = "trading",
+    namespaced,
+    status = "TradingPolicyStatus",
+    derive = "PartialEq",
+    doc = "What to trade, with which models, how a new model is rolled out, and where its processes run.",
+    validation = Rule::new("self.metadata.name.size() <= 40 && self.metadata.name.matches('^[a-z]([-a-z0-9]*[a-z0-9])?$')")
+        .message(says("'metadata.name is \"' + self.metadata.name + '\": use at most 40 characters a-z, 0-9 and -, starting with a letter, because names of Services are made from it'")),
+    printcolumn(name = "Trading", type_ = "string", json_path = ".spec.trading", description = "Off, Shadow or Paper"),
+    printcolumn(name = "Phase", type_ = "string", json_path = ".status.phase", description = "Phase of the rollout"),
+    printcolumn(name = "Ready", type_ = "string", json_path = ".status.conditions[?(@.type==\"Ready\")].status", description = "Does what the spec says"),
+    printcolumn(name = "Stable", type_ = "string", json_path = ".status.stable.checkpoint", description = "Checkpoint that serves"),
+    printcolumn(name = "Candidate", type_ = "string", json_path = ".status.candidate.checkpoint", description = "Checkpoint on its way"),
+    printcolumn(name = "Weight", type_ = "integer", json_path = ".status.rollout.weightBps", description = "Share of sessions that the candidate drives, in basis points"),
+    printcolumn(name = "Pinned", type_ = "string", json_path = ".status.conditions[?(@.type==\"CpuPinned\")].status", description = "Dedicated CPUs as asked"),
+    printcolumn(name = "Halt", type_ = "boolean", json_path = ".spec.halt", description = "Stopped by the spec"),
+    printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp"),
+    printcolumn(name = "Summary", type_ = "string", json_path = ".status.summary", description = "One line on what goes on", priority = 1)
+)]
+#[serde(rename_all = "camelCase")]
+#[schemars(extend("x-kubernetes-validations" = schema::rules(&[("self.rollout.promote == '' || self.rollout.promote != self.rollout.abort", "'spec.rollout.promote and spec.rollout.abort both name bundle ' + self.rollout.abort + ': clear one of them'")])))]
+pub struct TradingPolicySpec {
+    /// The risk profile whose account this policy trades. One policy per account: of two, the younger
+    /// is Stalled with AccountConflict. Cannot be changed.
+    #[schemars(extend("x-kubernetes-validations" = schema::rules(&[("self == oldSelf", "'spec.riskProfileRef is ' + oldSelf.name + ' and cannot become ' + self.name + ': positions and journals belong to one account, create another policy'")])))]
+    pub risk_profile_ref: ObjectRef,
+
+    /// Stream of bars to decide on, as published by the market process (JetStream stream BARS_<FEED>).
+    /// Cannot be changed: the place in the stream is part of every journal.
+    #[serde(default = "default_feed")]
+    #[schemars(length(min = 1, max = 32), regex(pattern = r"^[a-z]([-a-z0-9]*[a-z0-9])?$"))]
+    #[schemars(extend("x-kubernetes-validations" = schema::rules(&[("self == oldSelf", "'spec.feed is ' + oldSelf + ' and cannot become ' + self + ': the place in the stream is part of every journal, create another policy'")])))]
+    pub feed: String,
+
+    /// The instruments, 1 to 16, each symbol once. Cannot be changed in this version: positions, orders and
+    /// profits are booked as integers of tick and lot, and another tick would change the value of what is
+    /// already booked. Create another policy for other instruments.
+    #[schemars(schema_with = "schema::instruments")]
+    #[schemars(extend("x-kubernetes-validations" = schema::rules(&[("self == oldSelf", "'spec.instruments cannot be changed: positions are booked in integers of tick and lot; create another policy for other instruments'")])))]
+    pub instruments: Vec<InstrumentSpec>,
+
+    /// Off: decisions are recorded only. Shadow: recorded and followed in a book of their own. Paper: qualified
+    /// trades become orders at the paper venue.
+    #[serde(default = "default_trading")]
+    pub trading: TradingMode,
+
+    /// How eager the orchestrator is. Safe: base confidence 6000 bps, base risk 50 bps of equity per trade.
+    /// Standard: 5000 and 100. Aggressive: 4500 and 150. Hard limits of the risk profile are the same in each.
+    #[serde(default = "default_mode")]
+    pub mode: PolicyMode,
+
+    /// The models by role.
+    pub models: Models,
+
+    /// Where the tactical stage takes its synergy context from. Momentum: one documented rule over closed bars
+    /// that stands in until a strategic stage exists.
+    #[serde(default = "default_synergy")]
+    pub synergy_source: SynergySource,
+
+    /// Thresholds of the tactical stage; part of the bundle, so a change is rolled out like a new checkpoint.
+    #[serde(default)]
+    pub tactical: TacticalSpec,
+
+    /// Size of a trade before the orchestrator and the risk service reduce it.
+    #[serde(default)]
+    pub sizing: Sizing,
+
+    /// Costs and behaviour of the paper venue, also used by the shadow books that judge a candidate.
+    #[serde(default)]
+    pub venue: PaperVenue,
+
+    /// How a new bundle takes over from the one that serves.
+    #[serde(default)]
+    pub rollout: RolloutSpec,
+
+    /// CPUs of the processes.
+    #[serde(default)]
+    pub placement: Placement,
+
+    /// Volumes of the journals. Cannot be changed: volumes of a StatefulSet cannot.
+    #[serde(default)]
+    #[schemars(extend("x-kubernetes-validations" = schema::rules(&[("self == oldSelf", "'spec.storage cannot be changed: the volumes of a StatefulSet are fixed when it is created'")])))]
+    pub storage: Storage,
+
+    /// Stops new orders of this policy at once, without the operator: the policy process reads it itself.
+    /// Working entries are cancelled; protective orders stay.
+    #[serde(default)]
+    pub halt: bool,
+}
+
+/// Name of another object in the same namespace.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct ObjectRef {
+    /// Name of the object.
+    #[schemars(length(min = 1, max = 40), regex(pattern = r"^[a-z]([-a-z0-9]*[a-z0-9])?$"))]
+    pub name: String,
+}
+
+/// One instrument.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct InstrumentSpec {
+    /// Symbol as in the feed.
+    #[schemars(length(min = 1, max = 32), regex(pattern = r"^[A-Z0-9._-]+$"))]
+    pub symbol: String,
+    /// Money per price unit and unit of the instrument: 1 for an index traded as it is quoted, 50 for a future
+    /// that pays 50 per point.
+    #[schemars(extend("x-kubernetes-validations" = schema::rules(&[("double(string(self)) > 0.0", "'pointValue is ' + string(self) + ', it must be above 0'")])))]
+    pub point_value: Decimal,
+    /// Smallest price step.
+    #[schemars(extend("x-kubernetes-validations" = schema::rules(&[("double(string(self)) > 0.0", "'tick is ' + string(self) + ', it must be above 0'")])))]
+    pub tick: Decimal,
+    /// Smallest size step. tick x lot x pointValue must be a whole number of 0.000000001, so that profits are exact.
+    #[schemars(extend("x-kubernetes-validations" = schema::rules(&[("double(string(self)) > 0.0", "'lot is ' + string(self) + ', it must be above 0'")])))]
+    pub lot: Decimal,
+}
+
+/// The models by role.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Models {
+    /// The five-minute agents: gaps, momentum, entry.
+    pub tactical: ModelSource,
+}
+
+/// Where a model comes from.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ModelSource {
+    /// The ModelCheckpoint to serve. It must be Verified before any pod sees it.
+    pub checkpoint_ref: ObjectRef,
+}
+
+/// Thresholds of the tactical stage. TA-74
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", default)]
+pub struct TacticalSpec {
+    /// A trade needs at least this score, in basis points. TA-25
+    #[schemars(range(min = 1, max = 10_000))]
+    pub execution_threshold_bps: i64,
+    /// Factor on the score of a trade against the synergy, in basis points. TA-26
+    #[schemars(range(min = 0, max = 10_000))]
+    pub counter_synergy_factor_bps: i64,
+    /// How many of the three agents must vote for a trade. TA-25
+    #[schemars(range(min = 1, max = 3))]
+    pub min_agreeing_agents: i64,
+    /// A synergy with less confidence is ignored, in basis points. TA-35
+    #[schemars(range(min = 0, max = 10_000))]
+    pub min_synergy_confidence_bps: i64,
+    /// Distance of the protective stop in average true ranges. TA-31
+    pub stop_atr_multiple: Decimal,
+    /// Distance of the target in average true ranges. TA-31
+    pub target_atr_multiple: Decimal,
+    /// Fair value gaps older than this many bars are forgotten. TA-74
+    #[schemars(range(min = 1, max = 1_000))]
+    pub max_gap_age_bars: i64,
+}
+
+impl Default for TacticalSpec {
+    fn default() -> Self {
+        Self {
+            execution_threshold_bps: 6_500,
+            counter_synergy_factor_bps: 7_000,
+            min_agreeing_agents: 2,
+            min_synergy_confidence_bps: 5_000,
+            stop_atr_multiple: Decimal::from_units(2),
+            target_atr_multiple: Decimal::from_units(3),
+            max_gap_age_bars: 60,
+        }
+    }
+}
+
+/// Size of a trade before it is reduced.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", default)]
+pub struct Sizing {
+    /// Value of a full-size trade in account currency. The orchestrator scales it down, lots round down, and the
+    /// risk profile's limits bind last.
+    #[schemars(extend("x-kubernetes-validations" = schema::rules(&[("double(string(self)) > 0.0", "'spec.sizing.baseNotional is ' + string(self) + ', it must be above 0'")])))]
+    pub base_notional: Decimal,
+}
+
+impl Default for Sizing {
+    fn default() -> Self {
+        Self { base_notional: Decimal::from_units(100_000) }
+    }
+}
+
+/// The paper venue. Deterministic: the same bars, orders and seed give the same fills.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", default)]
+pub struct PaperVenue {
+    /// Whole spread in basis points of the price; a fill pays half of it.
+    #[schemars(extend("x-kubernetes-validations" = schema::rules(&[("double(string(self)) <= 1000.0", "'spec.venue.spreadBps is ' + string(self) + ', allowed is 0 to 1000'")])))]
+    pub spread_bps: Decimal,
+    /// Fee in basis points of the value traded.
+    #[schemars(extend("x-kubernetes-validations" = schema::rules(&[("double(string(self)) <= 1000.0", "'spec.venue.feeBps is ' + string(self) + ', allowed is 0 to 1000'")])))]
+    pub fee_bps: Decimal,
+    /// How often an order is filled in two parts, in basis points of the orders.
+    #[schemars(range(min = 0, max = 10_000))]
+    pub partial_fill_bps: i64,
+    /// Seed of everything that is random at the venue.
+    #[schemars(range(min = 0))]
+    pub seed: i64,
+    /// Time between an order and its arrival at the venue, in milliseconds of event time.
+    #[schemars(range(min = 0, max = 60_000))]
+    pub latency_ms: i64,
+}
+
+impl Default for PaperVenue {
+    fn default() -> Self {
+        Self { spread_bps: Decimal::from_units(1), fee_bps: Decimal::ZERO, partial_fill_bps: 0, seed: 1, latency_ms: 0 }
+    }
+}
+
+/// How a new bundle takes over: Verifying, Shadowing, Canary steps, Promoting, Healthy.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", default)]
+pub struct RolloutSpec {
+    /// Stable and candidate see every bar, the stable drives all of them.
+    pub shadow: Shadow,
+    /// Canary steps with ascending weights, at most 10; none goes from shadow straight to promotion.
+    #[schemars(schema_with = "schema::steps")]
+    #[schemars(extend("x-kubernetes-validations" = schema::rules(&[("self.map(s, s.weightBps).isSorted() && self.all(a, self.exists_one(b, b.weightBps == a.weightBps))", "'spec.rollout.steps: weights must rise from step to step, seen weightBps ' + self.map(s, string(s.weightBps)).join(', ')")])))]
+    pub steps: Vec<CanaryStep>,
+    /// What a candidate has to show. Each gate says Pass, Fail, Inconclusive or Error; only all Pass moves on, and any
+    /// Fail rolls back at once.
+    pub gates: Gates,
+    /// Time from the candidate's arrival to its promotion; afterwards it is rolled back as NotProven. Time in Paused
+    /// does not count.
+    #[schemars(extend("x-kubernetes-validations" = schema::rules(&[("duration(self) >= duration('10s') && duration(self) <= duration('8760h')", "'spec.rollout.deadline is ' + self + ', allowed is 10s to 8760h'")])))]
+    pub deadline: DurationText,
+    /// Keeps the rollout in its place: no step, no promotion. A gate that fails still rolls back.
+    pub paused: bool,
+    /// Bundle id (status.candidate.bundle) to promote without waiting for its gates. Empty: none. It names one bundle,
+    /// so it cannot promote a later one by accident.
+    #[schemars(length(max = 12), regex(pattern = "^([0-9a-f]{12})?$"))]
+    pub promote: String,
+    /// Bundle id (status.candidate.bundle) to roll back and not to try again while it is named here. Empty: none.
+    #[schemars(length(max = 12), regex(pattern = "^([0-9a-f]{12})?$"))]
+    pub abort: String,
+}
+
+impl Default for RolloutSpec {
+    fn default() -> Self {
+        Self {
+            shadow: Shadow::default(),
+            steps: vec![CanaryStep { weight_bps: 1_000, min_bars: 200 }, CanaryStep { weight_bps: 5_000, min_bars: 400 }],
+            gates: Gates::default(),
+            deadline: DurationText::from_secs(24 * 3_600),
+            paused: false,
+            promote: String::new(),
+            abort: String::new(),
+        }
+    }
+}
+
+/// The shadow phase.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", default)]
+pub struct Shadow {
+    /// Bars that both bundles must have answered before the first canary step.
+    #[schemars(range(min = 1, max = 1_000_000))]
+    pub min_bars: i64,
+}
+
+impl Default for Shadow {
+    fn default() -> Self {
+        Self { min_bars: 300 }
+    }
+}
+
+/// One canary step.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct CanaryStep {
+    /// Share of symbol sessions that the candidate drives, in basis points.
+    #[schemars(range(min = 1, max = 10_000))]
+    pub weight_bps: i64,
+    /// Bars that both bundles must have answered in this step.
+    #[schemars(range(min = 1, max = 1_000_000))]
+    pub min_bars: i64,
+}
+
+/// What a candidate has to show.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", default)]
+pub struct Gates {
+    /// Share of bars that the candidate answered too late or not at all, in basis points, at most.
+    #[schemars(range(min = 0, max = 10_000))]
+    pub max_deadline_miss_bps: i64,
+    /// Turnover of the candidate's shadow book over that of the stable's, in basis points, at most: 20000 allows twice
+    /// as much.
+    #[schemars(range(min = 1, max = 10_000_000))]
+    pub max_turnover_ratio_bps: i64,
+    /// Net profit of the candidate against the stable, bar by bar, after costs.
+    pub paired_pnl: PairedPnlGate,
+}
+
+impl Default for Gates {
+    fn default() -> Self {
+        Self { max_deadline_miss_bps: 10, max_turnover_ratio_bps: 20_000, paired_pnl: PairedPnlGate::default() }
+    }
+}
+
+/// Judged for non-inferiority by an interval that is valid at every look: Pass when all of it lies above minus the margin,
+/// Fail when all of it lies below, else Inconclusive.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", default)]
+pub struct PairedPnlGate {
+    /// How much worse per bar the candidate may be, in basis points of starting equity. A wide margin proves little: it
+    /// only excludes a candidate that loses more than this per bar. Fine margins need many bars.
+    #[schemars(extend("x-kubernetes-validations" = schema::rules(&[("double(string(self)) > 0.0 && double(string(self)) <= 10000.0", "'spec.rollout.gates.pairedPnl.marginBps is ' + string(self) + ', allowed is above 0 to 10000'")])))]
+    pub margin_bps: Decimal,
+    /// Confidence of the interval in basis points.
+    #[schemars(range(min = 5_000, max = 9_999))]
+    pub confidence_bps: i64,
+}
+
+impl Default for PairedPnlGate {
+    fn default() -> Self {
+        Self { margin_bps: Decimal::from_units(10), confidence_bps: 9_500 }
+    }
+}
+
+/// CPUs of the processes.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", default)]
+pub struct Placement {
+    /// Inference of each bundle; part of the bundle, so a change is rolled out.
+    pub inference: RolePlacement,
+    /// The risk service of the account. Holds when the risk profile itself has no spec.placement.
+    pub risk: RolePlacement,
+    /// Order execution.
+    pub execution: RolePlacement,
+}
+
+impl Default for Placement {
+    fn default() -> Self {
+        let shared = RolePlacement::default();
+        Self { inference: shared.clone(), risk: shared.clone(), execution: shared }
+    }
+}
+
+/// CPUs of one process.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", default)]
+pub struct RolePlacement {
+    /// Pinned: whole CPUs of its own on a node of the dedicated pool (label and taint tradewind.dev/dedicated=true).
+    /// Shared: a share of any node's CPUs.
+    pub mode: CpuMode,
+    /// Number of CPUs: exclusive ones when Pinned, the limit when Shared.
+    #[schemars(range(min = 1, max = 64))]
+    pub cpus: i64,
+}
+
+impl Default for RolePlacement {
+    fn default() -> Self {
+        Self { mode: CpuMode::Shared, cpus: 1 }
+    }
+}
+
+/// Volumes of the journals.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", default)]
+pub struct Storage {
+    /// Storage class; empty: the default class of the cluster.
+    #[schemars(length(max = 253))]
+    pub class_name: String,
+    /// Size of each volume.
+    #[schemars(length(max = 16), regex(pattern = "^[1-9][0-9]{0,8}(Mi|Gi|Ti)$"))]
+    pub size: String,
+}
+
+impl Default for Storage {
+    fn default() -> Self {
+        Self { class_name: String::new(), size: "1Gi".into() }
+    }
+}
+
+fn default_feed() -> String {
+    "default".into()
+}
+
+fn default_trading() -> TradingMode {
+    TradingMode::Paper
+}
+
+fn default_mode() -> PolicyMode {
+    PolicyMode::Standard
+}
+
+fn default_synergy() -> SynergySource {
+    SynergySource::Momentum
+}

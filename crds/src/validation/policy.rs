@@ -1,0 +1,120 @@
+//! Rules of a `TradingPolicy` that need exact arithmetic or another object.
+
+use super::{Violation, positive, range};
+use crate::risk_profile::RiskProfileSpec;
+use crate::trading_policy::{InstrumentSpec, TradingPolicySpec};
+
+/// Checks a policy by itself.
+#[must_use]
+pub fn validate_policy(spec: &TradingPolicySpec) -> Vec<Violation> {
+    let mut found = Vec::new();
+    if !(1..=16).contains(&spec.instruments.len()) {
+        found.push(Violation::new("spec.instruments", spec.instruments.len(), "1 to 16 instruments", ""));
+    }
+    for (i, one) in spec.instruments.iter().enumerate() {
+        instrument(&mut found, &format!("spec.instruments[{i}]"), one);
+        if spec.instruments.iter().take(i).any(|other| other.symbol == one.symbol) {
+            found.push(Violation::new(format!("spec.instruments[{i}].symbol"), &one.symbol, "each symbol once", ""));
+        }
+    }
+    positive(&mut found, "spec.sizing.baseNotional", spec.sizing.base_notional);
+    positive(&mut found, "spec.tactical.stopAtrMultiple", spec.tactical.stop_atr_multiple);
+    positive(&mut found, "spec.tactical.targetAtrMultiple", spec.tactical.target_atr_multiple);
+    rollout(&mut found, spec);
+    for (role, placement) in
+        [("inference", &spec.placement.inference), ("risk", &spec.placement.risk), ("execution", &spec.placement.execution)]
+    {
+        range(&mut found, &format!("spec.placement.{role}.cpus"), placement.cpus, 1, 64);
+    }
+    found
+}
+
+fn instrument(found: &mut Vec<Violation>, path: &str, one: &InstrumentSpec) {
+    positive(found, &format!("{path}.tick"), one.tick);
+    positive(found, &format!("{path}.lot"), one.lot);
+    positive(found, &format!("{path}.pointValue"), one.point_value);
+    let product = one.tick.nanos().checked_mul(one.lot.nanos()).and_then(|p| p.checked_mul(one.point_value.nanos()));
+    if product.is_none_or(|p| p % 1_000_000_000_000_000_000 != 0) {
+        found.push(Violation::new(
+            format!("{path} tick x lot x pointValue"),
+            format!("{} x {} x {}", one.tick, one.lot, one.point_value),
+            "a whole number of 0.000000001",
+            "profits are exact integers; use a larger tick or lot",
+        ));
+    }
+}
+
+fn rollout(found: &mut Vec<Violation>, spec: &TradingPolicySpec) {
+    let rollout = &spec.rollout;
+    if rollout.steps.len() > 10 {
+        found.push(Violation::new("spec.rollout.steps", rollout.steps.len(), "at most 10 steps", ""));
+    }
+    for (i, step) in rollout.steps.iter().enumerate() {
+        range(found, &format!("spec.rollout.steps[{i}].weightBps"), step.weight_bps, 1, 10_000);
+        range(found, &format!("spec.rollout.steps[{i}].minBars"), step.min_bars, 1, 1_000_000);
+        if i > 0 && rollout.steps[i - 1].weight_bps >= step.weight_bps {
+            found.push(Violation::new(
+                format!("spec.rollout.steps[{i}].weightBps"),
+                step.weight_bps,
+                format!("above {}", rollout.steps[i - 1].weight_bps),
+                "weights must rise from step to step",
+            ));
+        }
+    }
+    range(found, "spec.rollout.gates.pairedPnl.confidenceBps", rollout.gates.paired_pnl.confidence_bps, 5_000, 9_999);
+    positive(found, "spec.rollout.gates.pairedPnl.marginBps", rollout.gates.paired_pnl.margin_bps);
+    if !(10_000..=31_536_000_000).contains(&rollout.deadline.millis()) {
+        found.push(Violation::new("spec.rollout.deadline", rollout.deadline, "10s to 8760h", ""));
+    }
+    if !rollout.promote.is_empty() && rollout.promote == rollout.abort {
+        found.push(Violation::new("spec.rollout.promote", &rollout.promote, "another bundle than spec.rollout.abort", ""));
+    }
+}
+
+/// Checks a policy against the profile whose account it trades.
+#[must_use]
+pub fn validate_policy_with_profile(spec: &TradingPolicySpec, profile: &RiskProfileSpec) -> Vec<Violation> {
+    let mut found = Vec::new();
+    let (base, order) = (spec.sizing.base_notional, profile.limits.max_order_notional);
+    if base > order {
+        found.push(Violation::new(
+            "spec.sizing.baseNotional",
+            base,
+            format!("at most spec.limits.maxOrderNotional of RiskProfile {} ({order})", spec.risk_profile_ref.name),
+            "every full-size order would be refused",
+        ));
+    }
+    found
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::expect_used)]
+    use super::*;
+    use crate::validation::join;
+    use crate::{Decimal, samples};
+
+    #[test]
+    fn the_sample_is_valid_alone_and_with_its_profile() {
+        let spec = samples::policy("indices", "main", "tactical-a").spec;
+        assert_eq!(validate_policy(&spec), vec![]);
+        assert_eq!(validate_policy_with_profile(&spec, &samples::profile("main", "paper-1").spec), vec![]);
+    }
+
+    #[test]
+    fn profits_that_are_no_integers_are_refused() {
+        let mut spec = samples::policy("indices", "main", "tactical-a").spec;
+        spec.instruments[1].tick = "0.00001".parse().unwrap();
+        spec.instruments[1].lot = "0.00001".parse().unwrap();
+        let text = join(&validate_policy(&spec));
+        assert!(text.contains("spec.instruments[1] tick x lot x pointValue is 0.00001 x 0.00001 x 1"), "{text}");
+    }
+
+    #[test]
+    fn a_base_size_above_the_order_limit_is_named_with_both_figures() {
+        let mut spec = samples::policy("indices", "main", "tactical-a").spec;
+        spec.sizing.base_notional = Decimal::from_units(250_001);
+        let text = join(&validate_policy_with_profile(&spec, &samples::profile("main", "paper-1").spec));
+        assert!(text.contains("spec.sizing.baseNotional is 250001") && text.contains("(250000)"), "{text}");
+    }
+}
