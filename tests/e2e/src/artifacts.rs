@@ -1,0 +1,227 @@
+//! What a cluster needs before anything can be installed: binaries, images, checkpoints.
+
+use std::fs;
+use std::io::Read;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use anyhow::{Context, Result, ensure};
+use sha2::{Digest, Sha256};
+
+use crate::command::Run;
+use crate::console::Console;
+
+/// Processes of the product image.
+pub const PROCESSES: [&str; 6] =
+    ["tradewind-operator", "tradewind-inference", "tradewind-policy", "tradewind-execution", "tradewind-risk", "tradewind-market"];
+
+/// Programs that run on the machine itself.
+const TOOLS: [&str; 3] = ["kubectl-tradewind", "tradewind-train", "tradewind-replay"];
+
+/// Ways in which a checkpoint is spoiled for the rejection tests.
+pub const SPOILED: [&str; 8] =
+    ["flipped-byte", "truncated", "wrong-shape", "missing-tensor", "nan", "wrong-role", "golden", "schema"];
+
+/// Tag of the product image.
+pub const IMAGE: &str = "tradewind.dev/tradewind:0.1.0";
+/// Tag of the file server's image.
+pub const FILES_IMAGE: &str = "tradewind.dev/demo-files:1";
+
+/// Where things are in a checkout.
+#[derive(Clone, Debug)]
+pub struct Tree {
+    root: PathBuf,
+    work: PathBuf,
+}
+
+impl Tree {
+    /// The checkout that this program was built from; `work` holds everything it makes.
+    ///
+    /// # Errors
+    /// When the work directory cannot be made.
+    pub fn find() -> Result<Self> {
+        let root = Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().nth(2).context("the crate has no checkout around it")?.to_owned();
+        let work = root.join(".demo");
+        fs::create_dir_all(work.join("checkpoints")).with_context(|| format!("cannot make {}", work.display()))?;
+        Ok(Self { root, work })
+    }
+
+    /// Root of the checkout.
+    #[must_use]
+    pub fn root(&self) -> &Path {
+        &self.root
+    }
+
+    /// Directory for everything that a run makes.
+    #[must_use]
+    pub fn work(&self) -> &Path {
+        &self.work
+    }
+
+    /// The cluster program.
+    #[must_use]
+    pub fn cluster_program(&self) -> PathBuf {
+        self.root.join("tests/cluster/.build/cluster")
+    }
+
+    /// A built program.
+    #[must_use]
+    pub fn program(&self, name: &str) -> PathBuf {
+        let target = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| self.root.join("target"), PathBuf::from);
+        target.join(format!("{}-unknown-linux-gnu/debug/{name}", std::env::consts::ARCH))
+    }
+
+    /// A checkpoint file of the demonstration.
+    #[must_use]
+    pub fn checkpoint(&self, name: &str) -> PathBuf {
+        self.work.join("checkpoints").join(format!("{name}.safetensors"))
+    }
+
+    /// Recorded daily bars.
+    #[must_use]
+    pub fn bars(&self) -> PathBuf {
+        self.root.join("tests/fixtures/bars")
+    }
+}
+
+/// Builds the cluster program and all of Kubernetes; minutes the first time, seconds after.
+///
+/// # Errors
+/// When Go, a Debian package or the build fails.
+pub fn cluster_program(tree: &Tree, console: &Console) -> Result<()> {
+    let source = tree.root.join("tests/cluster");
+    console.step("build the cluster program", || {
+        Run::new("go", &["build", "-o", ".build/cluster", "."]).directory(&source).env("CGO_ENABLED", "0").output()
+    })?;
+    console.step("build etcd, Kubernetes, CoreDNS, Helm and NATS from source (4 minutes the first time)", || {
+        Run::new(tree.cluster_program(), &["build", "--install"]).directory(&source).deadline(Duration::from_secs(1800)).output()
+    })?;
+    Ok(())
+}
+
+/// Builds every program of the product.
+///
+/// # Errors
+/// When the compiler fails.
+pub fn binaries(tree: &Tree, console: &Console) -> Result<()> {
+    console.step("build Tradewind (10 minutes the first time)", || {
+        let mut arguments = vec!["build", "--quiet"];
+        for name in PROCESSES.iter().chain(&TOOLS) {
+            arguments.extend_from_slice(&["--bin", name]);
+        }
+        Run::new("cargo", &arguments).directory(&tree.root).deadline(Duration::from_secs(3000)).output()
+    })?;
+    Ok(())
+}
+
+/// Packs the stripped binaries into the one image; returns its archive.
+///
+/// # Errors
+/// When stripping or the image build fails.
+pub fn image(tree: &Tree, console: &Console) -> Result<PathBuf> {
+    let context = tree.work.join("image");
+    let archive = tree.work.join("tradewind.tar");
+    console.step(&format!("image {IMAGE} FROM scratch"), || {
+        fs::create_dir_all(&context)?;
+        for name in PROCESSES {
+            let (from, to) = (tree.program(name), context.join(name));
+            Run::new("strip", &["-s", "-o", &to.to_string_lossy(), &from.to_string_lossy()]).output()?;
+        }
+        pack(tree, &tree.root.join("Containerfile"), &context, IMAGE, &archive)
+    })?;
+    Ok(archive)
+}
+
+/// Trains the two checkpoints of the demonstration and spoils copies of the first; nothing is done again without need.
+///
+/// # Errors
+/// When the trainer fails.
+pub fn checkpoints(tree: &Tree, console: &Console) -> Result<()> {
+    let trainer = tree.program("tradewind-train");
+    let stamp = tree.work.join("checkpoints/trainer.sha256");
+    let digest = sha256(&trainer)?;
+    if fs::read_to_string(&stamp).is_ok_and(|seen| seen == digest) {
+        return Ok(());
+    }
+    let bars = tree.bars();
+    for (name, steps) in [("tactical-a", "short"), ("tactical-b", "long")] {
+        console.step(&format!("train {name} on the bars of 1999-2006"), || {
+            let (out, bars) = (tree.checkpoint(name), bars.to_string_lossy().into_owned());
+            Run::new(&trainer, &["fit", "--bars", &bars, "--preset", steps, "--out", &out.to_string_lossy()])
+                .env("RAYON_NUM_THREADS", "1")
+                .deadline(Duration::from_secs(900))
+                .output()
+        })?;
+    }
+    console.step("spoil copies of tactical-a, one fault each", || {
+        let from = tree.checkpoint("tactical-a");
+        for how in SPOILED.iter().chain(&["overtrader"]) {
+            let to = tree.checkpoint(&format!("spoiled-{how}"));
+            Run::new(&trainer, &["spoil", "--how", how, "--in", &from.to_string_lossy(), "--out", &to.to_string_lossy()]).output()?;
+        }
+        Ok(())
+    })?;
+    fs::write(stamp, digest)?;
+    Ok(())
+}
+
+/// Packs checkpoints and bars behind a static file server; returns the archive.
+///
+/// # Errors
+/// When a file is missing or the image build fails.
+pub fn files_image(tree: &Tree, console: &Console) -> Result<PathBuf> {
+    let context = tree.work.join("files");
+    let archive = tree.work.join("files.tar");
+    console.step(&format!("image {FILES_IMAGE} with checkpoints and bars"), || {
+        if context.exists() {
+            fs::remove_dir_all(&context)?;
+        }
+        fs::create_dir_all(context.join("bars"))?;
+        copy_all(&tree.work.join("checkpoints"), &context.join("checkpoints"), "safetensors")?;
+        for symbol in ["SPX", "IXIC"] {
+            let name = format!("index-{symbol}-1d-19990104_20181231.csv");
+            fs::copy(tree.bars().join(&name), context.join(format!("bars/{symbol}.csv"))).with_context(|| format!("bars of {symbol}"))?;
+        }
+        fs::copy("/bin/busybox", context.join("busybox")).context("busybox-static is not installed")?;
+        pack(tree, &tree.root.join("manifests/samples/demo-files.Containerfile"), &context, FILES_IMAGE, &archive)
+    })?;
+    Ok(archive)
+}
+
+/// SHA-256 of a file in hexadecimal.
+///
+/// # Errors
+/// When the file cannot be read.
+pub fn sha256(path: &Path) -> Result<String> {
+    let mut file = fs::File::open(path).with_context(|| format!("cannot open {}", path.display()))?;
+    let (mut hash, mut block) = (Sha256::new(), vec![0_u8; 1 << 20]);
+    loop {
+        let read = file.read(&mut block)?;
+        if read == 0 {
+            return Ok(hex::encode(hash.finalize()));
+        }
+        hash.update(&block[..read]);
+    }
+}
+
+fn pack(tree: &Tree, containerfile: &Path, context: &Path, tag: &str, archive: &Path) -> Result<()> {
+    let text = |path: &Path| path.to_string_lossy().into_owned();
+    let (file, context, archive) = (text(containerfile), text(context), text(archive));
+    let arguments = ["image", "--containerfile", &file, "--context", &context, "--tag", tag, "--output", &archive];
+    Run::new(tree.cluster_program(), &arguments).directory(&tree.root.join("tests/cluster")).output()?;
+    Ok(())
+}
+
+fn copy_all(from: &Path, to: &Path, extension: &str) -> Result<()> {
+    fs::create_dir_all(to)?;
+    let mut copied = 0;
+    for entry in fs::read_dir(from)? {
+        let path = entry?.path();
+        if path.extension().is_some_and(|e| e == extension) {
+            fs::copy(&path, to.join(path.file_name().unwrap_or_default()))?;
+            copied += 1;
+        }
+    }
+    ensure!(copied > 0, "no .{extension} file in {}", from.display());
+    Ok(())
+}

@@ -1,0 +1,151 @@
+//! A cluster with Tradewind installed, made by this program or by the user.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+
+use crate::artifacts::{self, Tree};
+use crate::command::Run;
+use crate::console::Console;
+use crate::kubectl::{Kubectl, Poll};
+
+/// Namespace of the operator and the event bus.
+pub const SYSTEM: &str = "tradewind-system";
+/// Namespace of the sample resources.
+pub const TRADING: &str = "trading";
+
+/// Everything that a scenario works with.
+pub struct Environment {
+    /// Paths of the checkout.
+    pub tree: Tree,
+    /// Narration and claims.
+    pub console: Console,
+    /// The cluster as a user sees it.
+    pub kubectl: Kubectl,
+    bin: PathBuf,
+    directory: PathBuf,
+}
+
+impl Environment {
+    /// Builds everything and brings a cluster of its own up in `.demo/<name>`.
+    ///
+    /// # Errors
+    /// When a build or the cluster fails; the message names the step.
+    pub fn local(tree: Tree, console: Console, name: &str) -> Result<Self> {
+        let directory = tree.work().join(name);
+        artifacts::cluster_program(&tree, &console)?;
+        artifacts::binaries(&tree, &console)?;
+        artifacts::checkpoints(&tree, &console)?;
+        let product = artifacts::image(&tree, &console)?;
+        let files = artifacts::files_image(&tree, &console)?;
+        let bin = directory.join("bin");
+        let kubectl = Kubectl::new(bin.join("kubectl"), directory.join("kubeconfig/admin"));
+        let environment = Self { tree, console, kubectl, bin, directory };
+        environment.console.step("bring up a Kubernetes of five nodes, four of them dedicated", || {
+            environment.cluster(&["down"])?;
+            environment.cluster(&["up"])
+        })?;
+        environment.console.step("put the images on every node", || {
+            environment.cluster(&["load", "--image", &product.to_string_lossy(), &files.to_string_lossy()])
+        })?;
+        Ok(environment)
+    }
+
+    /// Uses a cluster that is already there.
+    ///
+    /// # Errors
+    /// When it is not up.
+    pub fn attach(tree: Tree, console: Console, name: &str) -> Result<Self> {
+        let directory = tree.work().join(name);
+        let bin = directory.join("bin");
+        let kubectl = Kubectl::new(bin.join("kubectl"), directory.join("kubeconfig/admin"));
+        kubectl.output(&["get", "nodes"]).with_context(|| format!("no cluster in {}", directory.display()))?;
+        Ok(Self { tree, console, kubectl, bin, directory })
+    }
+
+    /// Directory of the cluster.
+    #[must_use]
+    pub fn directory(&self) -> &PathBuf {
+        &self.directory
+    }
+
+    /// Calls the cluster program for this cluster.
+    ///
+    /// # Errors
+    /// When it fails.
+    pub fn cluster(&self, arguments: &[&str]) -> Result<String> {
+        let directory = self.directory.to_string_lossy().into_owned();
+        let (verb, rest) = arguments.split_first().context("a command of the cluster program")?;
+        let mut all = vec![*verb, "--dir", &directory];
+        all.extend_from_slice(rest);
+        Run::new(self.tree.cluster_program(), &all).directory(&self.tree.root().join("tests/cluster")).output()
+    }
+
+    /// Helm against this cluster.
+    #[must_use]
+    pub fn helm(&self, arguments: &[&str]) -> Run {
+        Run::new(self.bin.join("helm"), arguments)
+            .env("KUBECONFIG", self.directory.join("kubeconfig/admin"))
+            .env("HELM_CACHE_HOME", self.directory.join("helm"))
+            .env("HELM_CONFIG_HOME", self.directory.join("helm"))
+            .env("HELM_DATA_HOME", self.directory.join("helm"))
+            .directory(self.tree.root())
+            .deadline(Duration::from_secs(180))
+    }
+
+    /// The plugin, as `kubectl tradewind`.
+    #[must_use]
+    pub fn plugin(&self, arguments: &[&str]) -> Run {
+        Run::new(self.tree.program("kubectl-tradewind"), arguments).env("KUBECONFIG", self.directory.join("kubeconfig/admin"))
+    }
+
+    /// Installs both charts and the sample namespace with its file server, and waits until the operator leads.
+    ///
+    /// # Errors
+    /// When Helm or a rollout fails.
+    pub fn install(&self) -> Result<()> {
+        self.console.typed("helm install tradewind-crds charts/tradewind-crds -n tradewind-system --create-namespace");
+        self.console.step("install the custom resources", || {
+            self.helm(&["upgrade", "--install", "tradewind-crds", "charts/tradewind-crds", "-n", SYSTEM, "--create-namespace"]).output()
+        })?;
+        self.kubectl.output(&["label", "--overwrite", "namespace", SYSTEM, "pod-security.kubernetes.io/enforce=restricted"])?;
+        self.console.typed("helm install tradewind charts/tradewind -n tradewind-system --set operator.storageClass=local");
+        self.console.step("install operator and event bus", || {
+            let arguments = ["upgrade", "--install", "tradewind", "charts/tradewind", "-n", SYSTEM];
+            let values = ["--set", "operator.storageClass=local,nats.storage.class=local,nats.storage.size=1Gi,nats.jetstream.maxFileStore=512Mi"];
+            self.helm(&[arguments.as_slice(), values.as_slice()].concat()).output()?;
+            self.kubectl.output(&["rollout", "status", "-n", SYSTEM, "deployment/tradewind-operator", "--timeout=90s"])?;
+            self.kubectl.output(&["rollout", "status", "-n", SYSTEM, "statefulset/tradewind-nats", "--timeout=90s"])
+        })?;
+        self.samples()
+    }
+
+    fn samples(&self) -> Result<()> {
+        let folder = self.tree.root().join("manifests/samples");
+        self.console.step("namespace trading (pod security: restricted) and a plain file server", || {
+            for name in ["namespace.yaml", "checkpoint-server.yaml"] {
+                self.kubectl.output(&["apply", "-f", &folder.join(name).to_string_lossy()])?;
+            }
+            self.kubectl.output(&["rollout", "status", "-n", TRADING, "deployment/checkpoints", "--timeout=60s"])
+        })?;
+        Ok(())
+    }
+
+    /// Waits until an object has a condition with the status.
+    ///
+    /// # Errors
+    /// When the deadline passes; the message holds the condition last seen.
+    pub fn until_condition(&self, namespace: &str, object: &str, kind: &str, status: &str, deadline: Duration) -> Result<serde_json::Value> {
+        self.kubectl.until(&format!("{object} {kind}={status}"), deadline, || {
+            let Some(value) = self.kubectl.get(namespace, &[object])? else {
+                return Ok(Poll::NotYet("the object does not exist".to_owned()));
+            };
+            Ok(match crate::kubectl::condition(&value, kind) {
+                Some((seen, _, _)) if seen == status => Poll::Ready(value),
+                Some((seen, reason, message)) => Poll::NotYet(format!("{seen} {reason}: {message}")),
+                None => Poll::NotYet(format!("no condition {kind}")),
+            })
+        })
+    }
+}

@@ -1,0 +1,3 @@
+//! Scenarios: one file per behaviour that is shown.
+
+pub mod manifests;
