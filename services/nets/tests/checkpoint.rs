@@ -1,0 +1,182 @@
+//! The checkpoint file: written, read, judged, refused.
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
+use std::collections::BTreeMap;
+
+use tradewind_domain::tactical::Network;
+use tradewind_nets::checkpoint::{Checkpoint, Manifest, Reason, SelfTest, Verdict, VerificationReport, sha256, verify, write};
+use tradewind_nets::forward::TacticalForward;
+use tradewind_nets::spoil::{SPOILS, Spoil, spoil};
+use tradewind_nets::{LoadError, TacticalNetwork, golden};
+
+fn checkpoint(with_critic: bool) -> Checkpoint {
+    let mut weights = golden::stage();
+    if !with_critic {
+        weights.critic = None;
+    }
+    let inputs = (0..32).map(golden::self_test_input).collect();
+    let golden = SelfTest::record(inputs, &mut TacticalForward::new(&weights)).unwrap();
+    let mut manifest = Manifest::tactical();
+    manifest.metrics = BTreeMap::from([("sharpe".to_owned(), 0.25), ("turnover".to_owned(), 12.5)]);
+    manifest.seeds = vec![7];
+    Checkpoint { manifest, weights, golden }
+}
+
+fn file() -> Vec<u8> {
+    write(&checkpoint(false)).unwrap()
+}
+
+/// A clock that moves 1,500 ns at each look: every pass takes that long.
+fn clock() -> impl FnMut() -> u64 {
+    let mut now = 0;
+    move || {
+        now += 1_500;
+        now
+    }
+}
+
+fn judge(bytes: &[u8]) -> VerificationReport {
+    verify(bytes, &sha256(bytes), "Tactical", &mut clock())
+}
+
+#[test]
+fn what_is_written_is_read() {
+    for with_critic in [false, true] {
+        let written = checkpoint(with_critic);
+        let bytes = write(&written).unwrap();
+        assert_eq!(bytes, write(&written).unwrap(), "the same checkpoint gives the same bytes");
+        assert_eq!(Checkpoint::read(&bytes, "Tactical").unwrap(), written);
+        let public = safetensors::SafeTensors::deserialize(&bytes).unwrap();
+        assert_eq!(public.tensor("agents.entry.conv2.weight").unwrap().shape(), [64, 32, 3]);
+    }
+}
+
+#[test]
+fn a_good_file_is_verified_with_figures() {
+    let bytes = write(&checkpoint(true)).unwrap();
+    let report = judge(&bytes);
+    assert_eq!((report.verdict, report.reason), (Verdict::Verified, None), "{}", report.message);
+    let figures = &report.figures;
+    assert_eq!(figures.size_bytes, bytes.len() as u64);
+    assert_eq!(figures.parameters, Some(3 * 302_602 + 809_985));
+    assert_eq!(figures.architecture.as_deref(), Some("tactical-conv-60x7-v1"));
+    assert_eq!(figures.feature_schema.as_deref(), Some("tactical-60x7-v1"));
+    assert_eq!(figures.golden_max_error, Some(0.0));
+    assert_eq!((figures.latency_p50_us, figures.latency_p99_us), (Some(1.5), Some(1.5)));
+    assert_eq!(figures.metrics["sharpe"], 0.25);
+}
+
+/// Each fault of issue 3 with its reason, and a message that names the place.
+#[test]
+fn each_spoiled_file_has_its_reason() {
+    let good = file();
+    let named = [
+        (Spoil::WrongShape, "agents.entry.fc3.weight: is F32 [128, 3], must be F32 [3, 128]"),
+        (Spoil::MissingTensor, "agents.momentum.fc2.bias: not in the file"),
+        (Spoil::Nan, "agents.fvg.fc1.weight: element 12345 is NaN (1 of 262144"),
+        (Spoil::WrongRole, "manifest.role: is Execution, Tactical was asked for"),
+        (Spoil::Golden, "golden.momentum.logits: logit 0 of input 3"),
+        (Spoil::Schema, "manifest.featureSchema: is tactical-60x9-v7, this release implements tactical-60x7-v1"),
+        (Spoil::Truncated, "its data ends at byte"),
+    ];
+    for kind in SPOILS {
+        let bad = spoil(&good, kind).unwrap();
+        let expected = if kind == Spoil::FlippedByte { sha256(&good) } else { sha256(&bad) };
+        let report = verify(&bad, &expected, "Tactical", &mut clock());
+        assert_eq!(report.reason, kind.reason(), "{}: {}", kind.name(), report.message);
+        let verdict = if kind.reason().is_some() { Verdict::Rejected } else { Verdict::Verified };
+        assert_eq!(report.verdict, verdict, "{}", kind.name());
+        if let Some((_, text)) = named.iter().find(|(named, _)| *named == kind) {
+            assert!(report.message.contains(text), "{}: {}", kind.name(), report.message);
+        }
+        let loaded = TacticalNetwork::from_bytes(&bad, &expected);
+        assert_eq!(loaded.is_err(), kind.reason().is_some(), "{}: serving and verification must agree", kind.name());
+    }
+}
+
+/// A file that was cut on the way is called cut, although its digest is wrong as well.
+#[test]
+fn a_cut_file_is_truncated_and_has_the_wrong_digest() {
+    let good = file();
+    let cut = spoil(&good, Spoil::Truncated).unwrap();
+    let report = verify(&cut, &sha256(&good), "Tactical", &mut clock());
+    assert_eq!(report.reason, Some(Reason::Truncated), "{}", report.message);
+    assert_eq!(report.faults.iter().map(|fault| fault.reason).collect::<Vec<_>>(), [Reason::DigestMismatch]);
+}
+
+#[test]
+fn every_violation_is_reported_at_once() {
+    let mut wrong = checkpoint(false);
+    wrong.manifest.agents.reverse();
+    wrong.manifest.actions.get_mut("fvg").unwrap().reverse();
+    wrong.manifest.feature_schema_digest = "00".repeat(32);
+    wrong.manifest.training_data_digest = "unknown".to_owned();
+    wrong.manifest.temperatures.insert("entry".to_owned(), -1.0);
+    wrong.weights.agents[2].layers[0].bias[5] = f32::INFINITY;
+    wrong.weights.agents[1].attention[0] = f32::NAN;
+    let faults = Checkpoint::read(&write(&wrong).unwrap(), "Tactical").unwrap_err();
+    let found: Vec<_> = faults.list().iter().map(|fault| (fault.reason, fault.subject.as_str())).collect();
+    let expected = [
+        (Reason::UnknownFeatureSchema, "manifest.featureSchemaDigest"),
+        (Reason::ActionOrder, "manifest.agents"),
+        (Reason::ActionOrder, "manifest.actions"),
+        (Reason::BadFormat, "manifest.temperatures"),
+        (Reason::BadFormat, "manifest.trainingDataDigest"),
+        (Reason::NotFinite, "agents.momentum.attention_weights"),
+        (Reason::NotFinite, "agents.entry.conv1.bias"),
+    ];
+    assert_eq!(found, expected);
+}
+
+#[test]
+fn another_role_is_refused_whoever_is_wrong() {
+    let good = file();
+    let report = verify(&good, &sha256(&good), "Strategic", &mut clock());
+    assert_eq!(report.reason, Some(Reason::WrongRole), "{}", report.message);
+}
+
+/// The report fits into a termination message whatever the file holds.
+#[test]
+fn a_report_is_small() {
+    let mut wrong = checkpoint(false);
+    for (i, actor) in wrong.weights.agents.iter_mut().enumerate() {
+        for values in actor.tensors_mut() {
+            values[i] = f32::NAN;
+        }
+    }
+    wrong.manifest.metrics = (0..64).map(|i| (format!("{i:0>200}"), f64::from(i))).collect();
+    wrong.manifest.feature_schema = "\u{0}".repeat(250);
+    for report in [judge(&write(&wrong).unwrap()), judge(&file()), VerificationReport::unreachable(&"\u{1}".repeat(9_000))] {
+        let text = report.to_json().unwrap();
+        assert!(text.len() <= 4096, "{} bytes", text.len());
+        let back: VerificationReport = serde_json::from_str(&text).unwrap();
+        assert_eq!((back.verdict, back.reason), (report.verdict, report.reason));
+    }
+    let mut good = checkpoint(false);
+    good.manifest.metrics = (0..64).map(|i| (format!("{i:0>200}"), f64::from(i))).collect();
+    let text = judge(&write(&good).unwrap()).to_json().unwrap();
+    assert!(text.len() <= 4096 && text.contains(r#""verdict":"Verified""#), "{text}");
+}
+
+#[test]
+fn a_file_is_loaded_and_served() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("a.safetensors");
+    let bytes = file();
+    std::fs::write(&path, &bytes).unwrap();
+    let mut network = TacticalNetwork::load(&path, &sha256(&bytes)).unwrap();
+    assert_eq!(network.sha256(), sha256(&bytes));
+    assert_eq!(network.manifest(), &checkpoint(false).manifest);
+    let expected = TacticalForward::new(&golden::stage()).logits(&golden::matrix()).unwrap();
+    assert_eq!(network.logits(&golden::matrix()).unwrap(), expected);
+    assert!(matches!(TacticalNetwork::load(&path, &sha256(b"other")), Err(LoadError::Refused { .. })));
+    assert!(matches!(TacticalNetwork::load(&directory.path().join("b"), ""), Err(LoadError::Io { .. })));
+}
+
+#[test]
+fn a_huge_file_is_refused_by_size() {
+    let huge = vec![0u8; (16 << 20) + 1];
+    let report = verify(&huge, "", "Tactical", &mut clock());
+    assert_eq!(report.reason, Some(Reason::TooLarge), "{}", report.message);
+    assert!(TacticalNetwork::from_bytes(&huge, "").is_err());
+}
