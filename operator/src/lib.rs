@@ -1,1 +1,4 @@
 //! The operator and the kubectl plugin.
+
+pub mod build;
+pub mod runtime;

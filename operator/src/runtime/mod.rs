@@ -1,0 +1,13 @@
+//! What runs beneath the controllers: lease, fenced writes, one status writer, events, caches, certificates.
+
+pub mod authority;
+pub mod brake;
+pub mod cache;
+pub mod caches;
+pub mod crd_check;
+pub mod events;
+pub mod leadership;
+pub mod lease;
+pub mod metrics;
+pub mod status_writer;
+pub mod writes;
