@@ -1,0 +1,101 @@
+//! The objects that most scenarios start from.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+use serde_json::Value;
+
+use super::manifests::{self, PolicySpec};
+use crate::artifacts;
+use crate::environment::{Environment, TRADING};
+use crate::kubectl::{Poll, text};
+
+/// Where the file server of the samples serves a checkpoint.
+#[must_use]
+pub fn uri(file: &str) -> String {
+    format!("http://checkpoints.{TRADING}.svc/{file}.safetensors")
+}
+
+/// Applies a ModelCheckpoint for a file of the file server, under the file's name.
+///
+/// # Errors
+/// When the file is missing or the API server refuses.
+pub fn checkpoint(environment: &Environment, namespace: &str, file: &str) -> Result<()> {
+    let path: PathBuf = environment.tree.checkpoint(file);
+    let digest = artifacts::sha256(&path)?;
+    environment.kubectl.apply(namespace, &manifests::checkpoint(file, &uri(file), &digest))?;
+    Ok(())
+}
+
+/// Applies a RiskProfile, the first checkpoint and a TradingPolicy, and waits until it is Ready.
+///
+/// # Errors
+/// When something is refused or not Ready within two minutes.
+pub fn policy(environment: &Environment, namespace: &str, spec: &PolicySpec<'_>) -> Result<Value> {
+    environment.kubectl.apply(namespace, &manifests::risk_profile(spec.risk_profile, &format!("paper-{}", spec.risk_profile)))?;
+    checkpoint(environment, namespace, spec.checkpoint)?;
+    environment.kubectl.apply(namespace, &manifests::trading_policy(spec))?;
+    environment.until_condition(namespace, &format!("tradingpolicy/{}", spec.name), "Ready", "True", Duration::from_secs(120))
+}
+
+/// A namespace for one scenario, with the restricted level enforced.
+///
+/// # Errors
+/// When the API server refuses.
+pub fn namespace(environment: &Environment, name: &str) -> Result<()> {
+    let manifest = format!(
+        "apiVersion: v1\nkind: Namespace\nmetadata:\n  name: {name}\n  labels: {{pod-security.kubernetes.io/enforce: restricted}}\n"
+    );
+    environment.kubectl.apply("default", &manifest)?;
+    Ok(())
+}
+
+/// Removes a scenario's namespace and waits until its pods are gone, so that the next one finds the CPUs free.
+///
+/// # Errors
+/// When it stays.
+pub fn remove_namespace(environment: &Environment, name: &str) -> Result<()> {
+    environment.kubectl.output(&["delete", "namespace", name, "--ignore-not-found", "--timeout=110s"])?;
+    Ok(())
+}
+
+/// Waits until a policy's rollout is in `phase`.
+///
+/// # Errors
+/// When the deadline passes.
+pub fn until_phase(environment: &Environment, namespace: &str, policy: &str, phase: &str, deadline: Duration) -> Result<Value> {
+    let object = format!("tradingpolicy/{policy}");
+    environment.kubectl.until(&format!("{policy} to be {phase}"), deadline, || {
+        let value = environment.kubectl.get(namespace, &[&object])?.context("the policy does not exist")?;
+        let seen = text(&value, "/status/phase").to_owned();
+        Ok(if seen == phase { Poll::Ready(value) } else { Poll::NotYet(format!("{seen}: {}", text(&value, "/status/summary"))) })
+    })
+}
+
+/// Patches the policy to another checkpoint.
+///
+/// # Errors
+/// When the API server refuses.
+pub fn use_checkpoint(environment: &Environment, namespace: &str, policy: &str, name: &str) -> Result<()> {
+    let patch = format!(r#"{{"spec":{{"models":{{"tactical":{{"checkpointRef":{{"name":"{name}"}}}}}}}}}}"#);
+    environment.kubectl.patch(namespace, &format!("tradingpolicy/{policy}"), &patch)?;
+    Ok(())
+}
+
+/// Names, identities and restart counts of a revision's pods.
+///
+/// # Errors
+/// When kubectl fails.
+pub fn pods_of(environment: &Environment, namespace: &str, bundle: &str) -> Result<Vec<(String, String, i64)>> {
+    let selector = format!("tradewind.dev/bundle={bundle},app.kubernetes.io/component=inference");
+    let list = environment.kubectl.get(namespace, &["pods", "-l", &selector])?.context("a list of pods")?;
+    let items = list["items"].as_array().cloned().unwrap_or_default();
+    Ok(items
+        .iter()
+        .map(|pod| {
+            let restarts = pod.pointer("/status/containerStatuses/0/restartCount").and_then(Value::as_i64).unwrap_or(0);
+            (text(pod, "/metadata/name").to_owned(), text(pod, "/metadata/uid").to_owned(), restarts)
+        })
+        .collect())
+}
