@@ -3,6 +3,7 @@ package supervise
 import (
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -12,12 +13,9 @@ import (
 	"tradewind.dev/tests/cluster/internal/render"
 )
 
-// Namespaces of nodes are pinned to files here, all of them on a /run that
-// only the cluster sees.
-const (
-	networkPins = "/run/netns"
-	mountPins   = "/run/mountns"
-)
+// networkPins is where "ip netns" keeps the nodes' network namespaces, on a
+// /run that only the cluster sees.
+const networkPins = "/run/netns"
 
 // mount is the system call with its errors made readable.
 func mount(source, target, kind string, flags uintptr, options string) error {
@@ -48,11 +46,6 @@ func isolate(dir string) error {
 	}
 	if err := mount("tmpfs", "/tmp", "tmpfs", syscall.MS_NOSUID|syscall.MS_NODEV, "mode=1777"); err != nil {
 		return err
-	}
-	for _, pins := range []string{networkPins, mountPins} {
-		if err := os.Mkdir(pins, 0o755); err != nil {
-			return err
-		}
 	}
 	return os.Chdir(layout.Inside)
 }
@@ -104,7 +97,14 @@ func PrepareNode(name string) error {
 			return err
 		}
 	}
-	return os.WriteFile("/proc/sys/net/ipv4/ip_forward", []byte("1"), 0o644)
+	if err := os.WriteFile("/proc/sys/net/ipv4/ip_forward", []byte("1"), 0o644); err != nil {
+		return err
+	}
+	// The namespace lasts as long as this process, until the supervisor has
+	// taken hold of it and says so by closing the pipe.
+	fmt.Println("prepared")
+	_, err := io.Copy(io.Discard, os.Stdin)
+	return err
 }
 
 // disguise makes a kernel setting read as if it had a value.

@@ -40,27 +40,42 @@ func writeNode(spec layout.Spec, node layout.Node) error {
 	return nil
 }
 
-// prepareNode makes the node's mount namespace and pins it.
-func prepareNode(node layout.Node) error {
-	pin := filepath.Join(mountPins, node.Name)
-	if err := os.WriteFile(pin, nil, 0o644); err != nil {
-		return err
-	}
+// prepareNode makes the node's mount namespace and returns the open file that
+// keeps it alive. Binding the namespace to a path would be the usual way, but
+// kernels that number namespaces per CPU refuse that every so often.
+func prepareNode(node layout.Node) (*os.File, error) {
 	command := exec.Command("nsenter", "--net="+filepath.Join(networkPins, node.Name), "--",
-		"unshare", "--mount="+pin, "--propagation", "slave", "--",
+		"unshare", "--mount", "--propagation", "slave", "--",
 		render.Inside.Bin("cluster"), PrepareCommand, node.Name)
-	if output, err := command.CombinedOutput(); err != nil {
-		return fmt.Errorf("%s: %w: %s", node.Name, err, bytes.TrimSpace(output))
+	var complaints bytes.Buffer
+	command.Stderr = &complaints
+	hold, err := command.StdinPipe()
+	if err != nil {
+		return nil, err
 	}
-	return nil
+	prepared, err := command.StdoutPipe()
+	if err != nil {
+		return nil, err
+	}
+	if err := command.Start(); err != nil {
+		return nil, err
+	}
+	defer func() { _ = command.Wait() }()
+	defer hold.Close()
+	if _, err := prepared.Read(make([]byte, 1)); err != nil {
+		_ = command.Wait() // for the rest of the complaints
+		return nil, fmt.Errorf("%s: %s", node.Name, bytes.TrimSpace(complaints.Bytes()))
+	}
+	// Neither nsenter nor unshare forks, so it is still the same process.
+	return os.Open(fmt.Sprintf("/proc/%d/ns/mnt", command.Process.Pid))
 }
 
 // onNode makes a command line run in a node's namespaces. The usual
 // "ip netns exec" would not do: it mounts a fresh /sys, without the cgroups.
-func onNode(node layout.Node, command []string) []string {
+func onNode(node layout.Node, mounts *os.File, command []string) []string {
 	return append([]string{
 		"nsenter",
-		"--mount=" + filepath.Join(mountPins, node.Name),
+		fmt.Sprintf("--mount=/proc/%d/fd/%d", os.Getpid(), mounts.Fd()),
 		"--net=" + filepath.Join(networkPins, node.Name),
 		"--",
 	}, command...)

@@ -1,6 +1,7 @@
 package supervise
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
@@ -63,8 +64,14 @@ func TestEveryNodeKnowsTheWayToEveryOther(t *testing.T) {
 }
 
 func TestNodeCommandsEnterBothNamespaces(t *testing.T) {
-	got := strings.Join(onNode(layout.Node{Name: "node1"}, []string{"kubelet"}), " ")
-	if got != "nsenter --mount=/run/mountns/node1 --net=/run/netns/node1 -- kubelet" {
+	mounts, err := os.Open("/proc/self/ns/mnt")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer mounts.Close()
+	got := onNode(layout.Node{Name: "node1"}, mounts, []string{"kubelet"})
+	want := []string{"nsenter", fmt.Sprintf("--mount=/proc/%d/fd/%d", os.Getpid(), mounts.Fd()), "--net=/run/netns/node1", "--", "kubelet"}
+	if !slices.Equal(got, want) {
 		t.Error(got)
 	}
 }

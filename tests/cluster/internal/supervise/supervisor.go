@@ -36,6 +36,8 @@ const (
 // supervisor owns the components of one cluster.
 type supervisor struct {
 	spec layout.Spec
+	// mounts holds the mount namespace of each node.
+	mounts map[string]*os.File
 
 	mutex      sync.Mutex
 	phase      string
@@ -52,7 +54,7 @@ func Run(dir string) error {
 	if err := isolate(dir); err != nil {
 		return err
 	}
-	s := &supervisor{spec: spec, phase: "certificates"}
+	s := &supervisor{spec: spec, phase: "certificates", mounts: map[string]*os.File{}}
 	listener, err := net.Listen("unix", render.Inside.Control())
 	if err != nil {
 		return err
@@ -97,8 +99,8 @@ func (s *supervisor) start() error {
 	s.keep(Scheduler, render.SchedulerCommand())
 	for _, node := range s.spec.Nodes {
 		number := strconv.Itoa(node.Index)
-		s.keep("kubelet"+number, onNode(node, render.KubeletCommand(node)))
-		s.keep("kube-proxy"+number, onNode(node, render.ProxyCommand(node)))
+		s.keep("kubelet"+number, onNode(node, s.mounts[node.Name], render.KubeletCommand(node)))
+		s.keep("kube-proxy"+number, onNode(node, s.mounts[node.Name], render.ProxyCommand(node)))
 	}
 	return nil
 }
@@ -117,10 +119,12 @@ func (s *supervisor) startRuntimes() error {
 		if err := writeNode(s.spec, node); err != nil {
 			return err
 		}
-		if err := prepareNode(node); err != nil {
+		mounts, err := prepareNode(node)
+		if err != nil {
 			return err
 		}
-		s.keep("containerd"+strconv.Itoa(node.Index), onNode(node, render.ContainerdCommand(node)))
+		s.mounts[node.Name] = mounts
+		s.keep("containerd"+strconv.Itoa(node.Index), onNode(node, mounts, render.ContainerdCommand(node)))
 	}
 	return nil
 }
