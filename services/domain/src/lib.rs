@@ -5,9 +5,15 @@
 
 pub mod account;
 pub mod bar;
+pub mod breaker;
 pub mod evidence;
+pub mod gates;
 pub mod instrument;
+pub mod limits;
 pub mod money;
+pub mod orchestrator;
+pub mod orders;
+pub mod regime;
 pub mod routing;
 pub mod shadow;
 pub mod side;
