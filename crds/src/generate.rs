@@ -2,7 +2,9 @@
 
 use std::path::{Path, PathBuf};
 
-use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
+use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::{
+    CustomResourceDefinition, JSONSchemaProps, JSONSchemaPropsOrArray,
+};
 use kube::CustomResourceExt;
 
 use crate::{ModelCheckpoint, RiskProfile, TradingPolicy};
@@ -16,9 +18,25 @@ pub fn definitions() -> Vec<(String, CustomResourceDefinition)> {
             // Deleting the definition deletes every object of it: an uninstall of the chart must not.
             let keep = [("helm.sh/resource-policy".to_owned(), "keep".to_owned())];
             crd.metadata.annotations.get_or_insert_default().extend(keep);
+            for version in &mut crd.spec.versions {
+                if let Some(schema) = version.schema.as_mut().and_then(|s| s.open_api_v3_schema.as_mut()) {
+                    flow(schema);
+                }
+            }
             (format!("{}.yaml", crd.spec.names.plural), crd)
         })
         .collect()
+}
+
+/// Joins the lines of each paragraph: `kubectl explain` wraps by itself and would break them twice.
+fn flow(schema: &mut JSONSchemaProps) {
+    if let Some(text) = &mut schema.description {
+        *text = text.split("\n\n").map(|paragraph| paragraph.replace('\n', " ")).collect::<Vec<_>>().join("\n\n");
+    }
+    schema.properties.iter_mut().flat_map(|properties| properties.values_mut()).for_each(flow);
+    if let Some(JSONSchemaPropsOrArray::Schema(items)) = &mut schema.items {
+        flow(items);
+    }
 }
 
 /// Where the definitions live in this repository: the templates of the chart that installs them, and nowhere else.

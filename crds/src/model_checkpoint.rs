@@ -58,7 +58,7 @@ closed_list! {
     derive = "PartialEq",
     doc = "One file of weights and the digest that it must have, verified before any pod sees it.",
     validation = Rule::new("self.metadata.name.size() <= 40 && self.metadata.name.matches('^[a-z]([-a-z0-9]*[a-z0-9])?$')")
-        .message(says("'metadata.name is \"' + self.metadata.name + '\": use at most 40 characters a-z, 0-9 and -, starting with a letter, because the name of a Job is made from it'")),
+        .message(says("'metadata.name is \"%s\": use at most 40 characters a-z, 0-9 and -, starting with a letter, because the name of a Job is made from it'.format([self.metadata.name])")),
     validation = Rule::new("self.spec == oldSelf.spec")
         .message("spec cannot be changed: a checkpoint is one file with one digest; create another ModelCheckpoint and point the policy at it"),
     printcolumn(name = "Role", type_ = "string", json_path = ".spec.role"),
@@ -72,7 +72,7 @@ closed_list! {
 #[serde(rename_all = "camelCase")]
 pub struct ModelCheckpointSpec {
     /// Stage that the network works for. Only Tactical is supported in this version; the others are refused.
-    #[schemars(extend("x-kubernetes-validations" = schema::rules(&[("self == 'Tactical'", "'spec.role is ' + self + ': only Tactical is supported in this version'")])))]
+    #[schemars(extend("x-kubernetes-validations" = schema::rules(&[("self == 'Tactical'", "'spec.role is %s: only Tactical is supported in this version'.format([self])")])))]
     pub role: ModelRole,
     /// The file.
     pub source: CheckpointSource,

@@ -200,9 +200,9 @@ pub struct GateVerdict {
     pub gate: Gate,
     /// Pass, Fail, Inconclusive or Error.
     pub verdict: Verdict,
-    /// Observations behind it: bars answered by both bundles.
+    /// Number of observations behind it: bars answered by both bundles.
     #[schemars(range(min = 0))]
-    pub n: i64,
+    pub bars: i64,
     /// Value of the candidate.
     #[serde(default)]
     #[schemars(length(max = 32))]

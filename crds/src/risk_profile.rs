@@ -56,7 +56,7 @@ closed_list! {
     derive = "PartialEq",
     doc = "The hard limits of one account and the service that checks every order against them.",
     validation = Rule::new("self.metadata.name.size() <= 40 && self.metadata.name.matches('^[a-z]([-a-z0-9]*[a-z0-9])?$')")
-        .message(says("'metadata.name is \"' + self.metadata.name + '\": use at most 40 characters a-z, 0-9 and -, starting with a letter, because names of Services are made from it'")),
+        .message(says("'metadata.name is \"%s\": use at most 40 characters a-z, 0-9 and -, starting with a letter, because names of Services are made from it'.format([self.metadata.name])")),
     printcolumn(name = "Account", type_ = "string", json_path = ".spec.account"),
     printcolumn(name = "State", type_ = "string", json_path = ".status.state", description = "Normal, ReduceOnly or Halted"),
     printcolumn(name = "Halt", type_ = "boolean", json_path = ".spec.halt", description = "Stopped by the spec"),
@@ -70,12 +70,12 @@ closed_list! {
 pub struct RiskProfileSpec {
     /// The account. One profile per account. Cannot be changed.
     #[schemars(length(min = 1, max = 40), regex(pattern = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$"))]
-    #[schemars(extend("x-kubernetes-validations" = schema::rules(&[("self == oldSelf", "'spec.account is ' + oldSelf + ' and cannot become ' + self + ': create another profile'")])))]
+    #[schemars(extend("x-kubernetes-validations" = schema::rules(&[("self == oldSelf", "'spec.account is %s and cannot become %s: create another profile'.format([oldSelf, self])")])))]
     pub account: String,
 
     /// Money in the account before its first trade; losses, exposure and the evidence of a rollout are measured against it.
     /// Cannot be changed.
-    #[schemars(extend("x-kubernetes-validations" = schema::rules(&[("double(string(self)) > 0.0", "'spec.startingEquity is ' + string(self) + ', it must be above 0'"), ("string(self) == string(oldSelf)", "'spec.startingEquity is ' + string(oldSelf) + ' and cannot become ' + string(self) + ': profits are booked against it, create another profile'")])))]
+    #[schemars(extend("x-kubernetes-validations" = schema::rules(&[("double(string(self)) > 0.0", "'spec.startingEquity is %s, it must be above 0'.format([self])"), ("double(string(self)) == double(string(oldSelf))", "'spec.startingEquity is %s and cannot become %s: profits are booked against it, create another profile'.format([oldSelf, self])")])))]
     pub starting_equity: Decimal,
 
     /// The limits. All of them hold; the tightest binds first.
@@ -113,13 +113,13 @@ pub struct RiskProfileSpec {
 /// Hard limits. None can be left out.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
-#[schemars(extend("x-kubernetes-validations" = schema::rules(&[("double(string(self.maxPositionNotional)) >= double(string(self.maxOrderNotional))", "'spec.limits.maxPositionNotional is ' + string(self.maxPositionNotional) + ', it must be at least maxOrderNotional (' + string(self.maxOrderNotional) + '), or the order limit could never bind'"), ("self.maxDrawdownBps >= self.dailyLossBps", "'spec.limits.maxDrawdownBps is ' + string(self.maxDrawdownBps) + ', it must be at least dailyLossBps (' + string(self.dailyLossBps) + '), or the daily limit could never bind'")])))]
+#[schemars(extend("x-kubernetes-validations" = schema::rules(&[("double(string(self.maxPositionNotional)) >= double(string(self.maxOrderNotional))", "'spec.limits.maxPositionNotional is %s, it must be at least maxOrderNotional (%s), or the order limit could never bind'.format([self.maxPositionNotional, self.maxOrderNotional])"), ("self.maxDrawdownBps >= self.dailyLossBps", "'spec.limits.maxDrawdownBps is %s, it must be at least dailyLossBps (%s), or the daily limit could never bind'.format([self.maxDrawdownBps, self.dailyLossBps])")])))]
 pub struct Limits {
     /// Value of one order, in account currency, at most.
-    #[schemars(extend("x-kubernetes-validations" = schema::rules(&[("double(string(self)) > 0.0", "'spec.limits.maxOrderNotional is ' + string(self) + ', it must be above 0'")])))]
+    #[schemars(extend("x-kubernetes-validations" = schema::rules(&[("double(string(self)) > 0.0", "'spec.limits.maxOrderNotional is %s, it must be above 0'.format([self])")])))]
     pub max_order_notional: Decimal,
     /// Value of the position in one instrument, in account currency, at most.
-    #[schemars(extend("x-kubernetes-validations" = schema::rules(&[("double(string(self)) > 0.0", "'spec.limits.maxPositionNotional is ' + string(self) + ', it must be above 0'")])))]
+    #[schemars(extend("x-kubernetes-validations" = schema::rules(&[("double(string(self)) > 0.0", "'spec.limits.maxPositionNotional is %s, it must be above 0'.format([self])")])))]
     pub max_position_notional: Decimal,
     /// Sum of all positions without their sign, in basis points of equity, at most: 10000 = once the equity.
     #[schemars(range(min = 1, max = 100_000))]
@@ -138,7 +138,7 @@ pub struct Limits {
     #[schemars(range(min = 1, max = 5_000))]
     pub price_collar_bps: i64,
     /// Age of the newest bar of the instrument when an order is checked, at most, on the clock of the feed.
-    #[schemars(extend("x-kubernetes-validations" = schema::rules(&[("duration(self) >= duration('100ms') && duration(self) <= duration('168h')", "'spec.limits.maxDataAge is ' + self + ', allowed is 100ms to 168h'")])))]
+    #[schemars(extend("x-kubernetes-validations" = schema::rules(&[("duration(self) >= duration('100ms') && duration(self) <= duration('168h')", "'spec.limits.maxDataAge is %s, allowed is 100ms to 168h'.format([self])")])))]
     pub max_data_age: DurationText,
 }
 

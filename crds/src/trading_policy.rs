@@ -95,7 +95,7 @@ closed_list! {
     derive = "PartialEq",
     doc = "What to trade, with which models, how a new model is rolled out, and where its processes run.",
     validation = Rule::new("self.metadata.name.size() <= 40 && self.metadata.name.matches('^[a-z]([-a-z0-9]*[a-z0-9])?$')")
-        .message(says("'metadata.name is \"' + self.metadata.name + '\": use at most 40 characters a-z, 0-9 and -, starting with a letter, because names of Services are made from it'")),
+        .message(says("'metadata.name is \"%s\": use at most 40 characters a-z, 0-9 and -, starting with a letter, because names of Services are made from it'.format([self.metadata.name])")),
     printcolumn(name = "Trading", type_ = "string", json_path = ".spec.trading", description = "Off, Shadow or Paper"),
     printcolumn(name = "Phase", type_ = "string", json_path = ".status.phase", description = "Phase of the rollout"),
     printcolumn(name = "Ready", type_ = "string", json_path = ".status.conditions[?(@.type==\"Ready\")].status", description = "Does what the spec says"),
@@ -108,18 +108,18 @@ closed_list! {
     printcolumn(name = "Summary", type_ = "string", json_path = ".status.summary", description = "One line on what goes on", priority = 1)
 )]
 #[serde(rename_all = "camelCase")]
-#[schemars(extend("x-kubernetes-validations" = schema::rules(&[("self.rollout.promote == '' || self.rollout.promote != self.rollout.abort", "'spec.rollout.promote and spec.rollout.abort both name bundle ' + self.rollout.abort + ': clear one of them'")])))]
+#[schemars(extend("x-kubernetes-validations" = schema::rules(&[("self.rollout.promote == '' || self.rollout.promote != self.rollout.abort", "'spec.rollout.promote and spec.rollout.abort both name bundle %s: clear one of them'.format([self.rollout.abort])")])))]
 pub struct TradingPolicySpec {
     /// The risk profile whose account this policy trades. One policy per account: of two, the younger
     /// is Stalled with AccountConflict. Cannot be changed.
-    #[schemars(extend("x-kubernetes-validations" = schema::rules(&[("self == oldSelf", "'spec.riskProfileRef is ' + oldSelf.name + ' and cannot become ' + self.name + ': positions and journals belong to one account, create another policy'")])))]
+    #[schemars(extend("x-kubernetes-validations" = schema::rules(&[("self == oldSelf", "'spec.riskProfileRef is %s and cannot become %s: positions and journals belong to one account, create another policy'.format([oldSelf.name, self.name])")])))]
     pub risk_profile_ref: ObjectRef,
 
     /// Stream of bars to decide on, as published by the market process (JetStream stream BARS_<FEED>).
     /// Cannot be changed: the place in the stream is part of every journal.
     #[serde(default = "default_feed")]
     #[schemars(length(min = 1, max = 32), regex(pattern = r"^[a-z]([-a-z0-9]*[a-z0-9])?$"))]
-    #[schemars(extend("x-kubernetes-validations" = schema::rules(&[("self == oldSelf", "'spec.feed is ' + oldSelf + ' and cannot become ' + self + ': the place in the stream is part of every journal, create another policy'")])))]
+    #[schemars(extend("x-kubernetes-validations" = schema::rules(&[("self == oldSelf", "'spec.feed is %s and cannot become %s: the place in the stream is part of every journal, create another policy'.format([oldSelf, self])")])))]
     pub feed: String,
 
     /// The instruments, 1 to 16, each symbol once. Cannot be changed in this version: positions, orders and
@@ -195,13 +195,13 @@ pub struct InstrumentSpec {
     pub symbol: String,
     /// Money per price unit and unit of the instrument: 1 for an index traded as it is quoted, 50 for a future
     /// that pays 50 per point.
-    #[schemars(extend("x-kubernetes-validations" = schema::rules(&[("double(string(self)) > 0.0", "'pointValue is ' + string(self) + ', it must be above 0'")])))]
+    #[schemars(extend("x-kubernetes-validations" = schema::rules(&[("double(string(self)) > 0.0", "'pointValue is %s, it must be above 0'.format([self])")])))]
     pub point_value: Decimal,
     /// Smallest price step.
-    #[schemars(extend("x-kubernetes-validations" = schema::rules(&[("double(string(self)) > 0.0", "'tick is ' + string(self) + ', it must be above 0'")])))]
+    #[schemars(extend("x-kubernetes-validations" = schema::rules(&[("double(string(self)) > 0.0", "'tick is %s, it must be above 0'.format([self])")])))]
     pub tick: Decimal,
     /// Smallest size step. tick x lot x pointValue must be a whole number of 0.000000001, so that profits are exact.
-    #[schemars(extend("x-kubernetes-validations" = schema::rules(&[("double(string(self)) > 0.0", "'lot is ' + string(self) + ', it must be above 0'")])))]
+    #[schemars(extend("x-kubernetes-validations" = schema::rules(&[("double(string(self)) > 0.0", "'lot is %s, it must be above 0'.format([self])")])))]
     pub lot: Decimal,
 }
 
@@ -229,7 +229,7 @@ pub struct TacticalSpec {
     #[schemars(range(min = 1, max = 10_000))]
     pub execution_threshold_bps: i64,
     /// Factor on the score of a trade against the synergy, in basis points. TA-26
-    #[schemars(range(min = 0, max = 10_000))]
+    #[schemars(range(min = 1, max = 10_000))]
     pub counter_synergy_factor_bps: i64,
     /// How many of the three agents must vote for a trade. TA-25
     #[schemars(range(min = 1, max = 3))]
@@ -238,11 +238,13 @@ pub struct TacticalSpec {
     #[schemars(range(min = 0, max = 10_000))]
     pub min_synergy_confidence_bps: i64,
     /// Distance of the protective stop in average true ranges. TA-31
+    #[schemars(extend("x-kubernetes-validations" = schema::rules(&[("double(string(self)) > 0.0 && double(string(self)) <= 100.0", "'spec.tactical.stopAtrMultiple is %s, allowed is above 0 to 100'.format([self])")])))]
     pub stop_atr_multiple: Decimal,
     /// Distance of the target in average true ranges. TA-31
+    #[schemars(extend("x-kubernetes-validations" = schema::rules(&[("double(string(self)) > 0.0 && double(string(self)) <= 100.0", "'spec.tactical.targetAtrMultiple is %s, allowed is above 0 to 100'.format([self])")])))]
     pub target_atr_multiple: Decimal,
     /// Fair value gaps older than this many bars are forgotten. TA-74
-    #[schemars(range(min = 1, max = 1_000))]
+    #[schemars(range(min = 1, max = 500))]
     pub max_gap_age_bars: i64,
 }
 
@@ -266,7 +268,7 @@ impl Default for TacticalSpec {
 pub struct Sizing {
     /// Value of a full-size trade in account currency. The orchestrator scales it down, lots round down, and the
     /// risk profile's limits bind last.
-    #[schemars(extend("x-kubernetes-validations" = schema::rules(&[("double(string(self)) > 0.0", "'spec.sizing.baseNotional is ' + string(self) + ', it must be above 0'")])))]
+    #[schemars(extend("x-kubernetes-validations" = schema::rules(&[("double(string(self)) > 0.0", "'spec.sizing.baseNotional is %s, it must be above 0'.format([self])")])))]
     pub base_notional: Decimal,
 }
 
@@ -281,11 +283,11 @@ impl Default for Sizing {
 #[serde(rename_all = "camelCase", default)]
 pub struct PaperVenue {
     /// Whole spread in basis points of the price; a fill pays half of it.
-    #[schemars(extend("x-kubernetes-validations" = schema::rules(&[("double(string(self)) <= 1000.0", "'spec.venue.spreadBps is ' + string(self) + ', allowed is 0 to 1000'")])))]
-    pub spread_bps: Decimal,
+    #[schemars(range(min = 0, max = 1_000))]
+    pub spread_bps: i64,
     /// Fee in basis points of the value traded.
-    #[schemars(extend("x-kubernetes-validations" = schema::rules(&[("double(string(self)) <= 1000.0", "'spec.venue.feeBps is ' + string(self) + ', allowed is 0 to 1000'")])))]
-    pub fee_bps: Decimal,
+    #[schemars(range(min = 0, max = 1_000))]
+    pub fee_bps: i64,
     /// How often an order is filled in two parts, in basis points of the orders.
     #[schemars(range(min = 0, max = 10_000))]
     pub partial_fill_bps: i64,
@@ -299,7 +301,7 @@ pub struct PaperVenue {
 
 impl Default for PaperVenue {
     fn default() -> Self {
-        Self { spread_bps: Decimal::from_units(1), fee_bps: Decimal::ZERO, partial_fill_bps: 0, seed: 1, latency_ms: 0 }
+        Self { spread_bps: 1, fee_bps: 0, partial_fill_bps: 0, seed: 1, latency_ms: 0 }
     }
 }
 
@@ -311,14 +313,14 @@ pub struct RolloutSpec {
     pub shadow: Shadow,
     /// Canary steps with ascending weights, at most 10; none goes from shadow straight to promotion.
     #[schemars(schema_with = "schema::steps")]
-    #[schemars(extend("x-kubernetes-validations" = schema::rules(&[("self.map(s, s.weightBps).isSorted() && self.all(a, self.exists_one(b, b.weightBps == a.weightBps))", "'spec.rollout.steps: weights must rise from step to step, seen weightBps ' + self.map(s, string(s.weightBps)).join(', ')")])))]
+    #[schemars(extend("x-kubernetes-validations" = schema::rules(&[("self.map(s, s.weightBps).isSorted() && self.all(a, self.exists_one(b, b.weightBps == a.weightBps))", "'spec.rollout.steps: weights must rise from step to step, seen weightBps %s'.format([self.map(s, s.weightBps)])")])))]
     pub steps: Vec<CanaryStep>,
     /// What a candidate has to show. Each gate says Pass, Fail, Inconclusive or Error; only all Pass moves on, and any
     /// Fail rolls back at once.
     pub gates: Gates,
     /// Time from the candidate's arrival to its promotion; afterwards it is rolled back as NotProven. Time in Paused
     /// does not count.
-    #[schemars(extend("x-kubernetes-validations" = schema::rules(&[("duration(self) >= duration('10s') && duration(self) <= duration('8760h')", "'spec.rollout.deadline is ' + self + ', allowed is 10s to 8760h'")])))]
+    #[schemars(extend("x-kubernetes-validations" = schema::rules(&[("duration(self) >= duration('10s') && duration(self) <= duration('8760h')", "'spec.rollout.deadline is %s, allowed is 10s to 8760h'.format([self])")])))]
     pub deadline: DurationText,
     /// Keeps the rollout in its place: no step, no promotion. A gate that fails still rolls back.
     pub paused: bool,
@@ -400,7 +402,7 @@ impl Default for Gates {
 pub struct PairedPnlGate {
     /// How much worse per bar the candidate may be, in basis points of starting equity. A wide margin proves little: it
     /// only excludes a candidate that loses more than this per bar. Fine margins need many bars.
-    #[schemars(extend("x-kubernetes-validations" = schema::rules(&[("double(string(self)) > 0.0 && double(string(self)) <= 10000.0", "'spec.rollout.gates.pairedPnl.marginBps is ' + string(self) + ', allowed is above 0 to 10000'")])))]
+    #[schemars(extend("x-kubernetes-validations" = schema::rules(&[("double(string(self)) > 0.0 && double(string(self)) <= 10000.0", "'spec.rollout.gates.pairedPnl.marginBps is %s, allowed is above 0 to 10000'.format([self])")])))]
     pub margin_bps: Decimal,
     /// Confidence of the interval in basis points.
     #[schemars(range(min = 5_000, max = 9_999))]
