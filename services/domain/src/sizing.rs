@@ -20,7 +20,7 @@ pub struct TradeIntent {
     pub stop: Ticks,
     /// Profit target.
     pub target: Ticks,
-    /// [`confidence_multiplier`] of the decision, 0 to 1.5.
+    /// Multiplier of the decision's confidence, 0 to 1.5 (TA-30).
     pub confidence_multiplier: f64,
     /// Orchestrator's risk factor: 10000 = full base size (PO-51).
     pub risk_scale_bps: u32,
@@ -70,12 +70,6 @@ impl SizingError {
     }
 }
 
-/// `min(confidence / 0.8, 1.5)` (TA-30). NaN and negative confidences give 0: no size.
-#[must_use]
-pub fn confidence_multiplier(confidence: f64) -> f64 {
-    if confidence.is_finite() && confidence > 0.0 { (confidence / 0.8).min(MAX_CONFIDENCE_MULTIPLIER) } else { 0.0 }
-}
-
 /// Size of a trade in lots (above 0): `base_notional x multiplier x risk scale`, rounded down to the lot (TA-30).
 ///
 /// The multiplier is cut to millionths first, so that everything after it is integer arithmetic. A risk
@@ -111,7 +105,7 @@ pub fn lots(base_notional: Money, instrument: &Instrument, intent: &TradeIntent)
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used, clippy::expect_used, clippy::float_cmp)]
+    #![allow(clippy::unwrap_used, clippy::expect_used)]
     use super::*;
     use crate::instrument::Symbol;
 
@@ -129,16 +123,6 @@ mod tests {
             confidence_multiplier: multiplier,
             risk_scale_bps: scale,
         }
-    }
-
-    #[test]
-    fn multiplier_of_a_confidence() {
-        // TA-30
-        assert_eq!(confidence_multiplier(0.8), 1.0);
-        assert_eq!(confidence_multiplier(0.65), 0.65 / 0.8);
-        assert_eq!(confidence_multiplier(1.3), 1.5);
-        assert_eq!(confidence_multiplier(f64::NAN), 0.0);
-        assert_eq!(confidence_multiplier(-1.0), 0.0);
     }
 
     #[test]
