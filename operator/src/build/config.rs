@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 use tradewind_crds::trading_policy::{InstrumentSpec, PaperVenue, PolicyMode, SynergySource, TacticalSpec};
-use tradewind_crds::{Decimal, RiskProfileSpec, TradingPolicySpec, names};
+use tradewind_crds::{RiskProfileSpec, TradingPolicySpec, names};
 use tradewind_wire::config::{BundleConfig, TradingConfig};
 
 use super::owner::Owner;
@@ -71,7 +71,7 @@ pub fn trading_json(owner: &Owner, spec: &TradingPolicySpec, profile: &RiskProfi
         "instruments": instruments(&spec.instruments),
         "sizing": {"baseNotional": spec.sizing.base_notional},
         "startingEquity": profile.starting_equity,
-        "venue": venue(&spec.venue)?,
+        "venue": venue(&spec.venue),
         "riskEndpoint": endpoint(&names::risk(&spec.risk_profile_ref.name)),
         "executionEndpoint": endpoint(&names::execution(&owner.name)),
         "orchestrator": orchestrator(spec.mode),
@@ -101,22 +101,14 @@ fn orchestrator(mode: PolicyMode) -> Value {
     json!({"baseConfidence": fraction(mode.base_confidence_bps()), "baseRiskPct": fraction(mode.base_risk_bps())})
 }
 
-fn venue(venue: &PaperVenue) -> Result<Value, UnusableSpec> {
-    Ok(json!({
-        "spreadBps": whole("spec.venue.spreadBps", venue.spread_bps)?,
-        "feeBps": whole("spec.venue.feeBps", venue.fee_bps)?,
+fn venue(venue: &PaperVenue) -> Value {
+    json!({
+        "spreadBps": venue.spread_bps,
+        "feeBps": venue.fee_bps,
         "seed": venue.seed,
         "partialFillBps": venue.partial_fill_bps,
         "latencyMs": venue.latency_ms,
-    }))
-}
-
-/// The venue books whole basis points.
-fn whole(field: &str, value: Decimal) -> Result<i128, UnusableSpec> {
-    if value.nanos() % 1_000_000_000 == 0 {
-        return Ok(value.nanos() / 1_000_000_000);
-    }
-    Err(UnusableSpec { file: "trading.json", faults: format!("{field} is {value}, allowed is a whole number of basis points") })
+    })
 }
 
 /// Basis points as the shortest float of their fraction.
