@@ -1,0 +1,136 @@
+//! `/livez`, `/readyz` and `/metrics` over plain HTTP, and what makes a process ready.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use axum::Router;
+use axum::extract::State;
+use axum::http::{StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+
+use crate::telemetry::Metrics;
+
+/// What a process still waits for; ready when there is nothing left. Clones share.
+#[derive(Clone, Debug, Default)]
+pub struct Readiness {
+    waiting: Arc<Mutex<BTreeMap<&'static str, String>>>,
+}
+
+impl Readiness {
+    /// Ready until something is [held](Readiness::hold).
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Not ready because of `subject`, with what is known about it. Replaces the earlier reason.
+    pub fn hold(&self, subject: &'static str, reason: impl Into<String>) {
+        self.lock().insert(subject, reason.into());
+    }
+
+    /// `subject` is no longer a reason.
+    pub fn release(&self, subject: &'static str) {
+        self.lock().remove(subject);
+    }
+
+    /// `None` when ready, else all reasons in one line.
+    #[must_use]
+    pub fn not_ready_reason(&self) -> Option<String> {
+        let waiting = self.lock();
+        let reasons: Vec<_> = waiting.iter().map(|(subject, reason)| format!("{subject}: {reason}")).collect();
+        (!reasons.is_empty()).then(|| reasons.join("; "))
+    }
+
+    fn lock(&self) -> MutexGuard<'_, BTreeMap<&'static str, String>> {
+        // Insert and remove leave the map whole even if a holder of the lock panicked.
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Why probes cannot be served.
+#[derive(Debug, thiserror::Error)]
+pub enum ProbeError {
+    /// The address cannot be used.
+    #[error("cannot serve probes on {address}: {source}; choose another address with --http")]
+    Bind {
+        /// Address seen.
+        address: SocketAddr,
+        /// The system's answer.
+        source: std::io::Error,
+    },
+    /// The listener failed.
+    #[error("probes: {0}")]
+    Serve(std::io::Error),
+}
+
+/// The router alone; tests call it in process, services may add routes.
+pub fn router(readiness: Readiness, metrics: Metrics) -> Router {
+    Router::new()
+        .route("/livez", get(|| async { "ok\n" }))
+        .route("/readyz", get(ready))
+        .route("/metrics", get(scrape))
+        .with_state((readiness, metrics))
+}
+
+/// Serves the probes until `stop`.
+///
+/// # Errors
+/// [`ProbeError`].
+pub async fn serve(address: SocketAddr, router: Router, stop: CancellationToken) -> Result<(), ProbeError> {
+    let listener = TcpListener::bind(address).await.map_err(|source| ProbeError::Bind { address, source })?;
+    axum::serve(listener, router).with_graceful_shutdown(stop.cancelled_owned()).await.map_err(ProbeError::Serve)
+}
+
+async fn ready(State((readiness, _)): State<(Readiness, Metrics)>) -> Response {
+    match readiness.not_ready_reason() {
+        None => "ok\n".into_response(),
+        Some(reason) => (StatusCode::SERVICE_UNAVAILABLE, format!("{reason}\n")).into_response(),
+    }
+}
+
+async fn scrape(State((_, metrics)): State<(Readiness, Metrics)>) -> Response {
+    match metrics.render() {
+        Ok(text) => ([(header::CONTENT_TYPE, "text/plain; version=0.0.4")], text).into_response(),
+        Err(error) => (StatusCode::INTERNAL_SERVER_ERROR, format!("{error}\n")).into_response(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::expect_used)]
+    use super::*;
+    use axum::body::Body;
+    use http_body_util::BodyExt;
+    use tower::ServiceExt;
+
+    async fn ask(router: &Router, path: &str) -> (StatusCode, String) {
+        let request = axum::http::Request::get(path).body(Body::empty()).unwrap();
+        let answer = router.clone().oneshot(request).await.unwrap();
+        let status = answer.status();
+        let body = answer.into_body().collect().await.unwrap().to_bytes();
+        (status, String::from_utf8(body.to_vec()).unwrap())
+    }
+
+    #[tokio::test]
+    async fn readiness_names_every_reason_and_life_goes_on() {
+        let (readiness, metrics) = (Readiness::new(), Metrics::new().unwrap());
+        metrics.meter("test").u64_counter("bars_total").build().add(3, &[]);
+        let router = router(readiness.clone(), metrics);
+        assert_eq!(ask(&router, "/readyz").await, (StatusCode::OK, "ok\n".into()));
+        readiness.hold("feed", "12 of 80 bars");
+        readiness.hold("risk", "not reachable");
+        readiness.hold("feed", "13 of 80 bars");
+        let answer = ask(&router, "/readyz").await;
+        assert_eq!(answer, (StatusCode::SERVICE_UNAVAILABLE, "feed: 13 of 80 bars; risk: not reachable\n".into()));
+        assert_eq!(ask(&router, "/livez").await.0, StatusCode::OK);
+        readiness.release("feed");
+        readiness.release("risk");
+        assert_eq!(ask(&router, "/readyz").await.0, StatusCode::OK);
+        assert!(ask(&router, "/metrics").await.1.contains("bars_total 3"));
+        assert_eq!(ask(&router, "/other").await.0, StatusCode::NOT_FOUND);
+    }
+}
