@@ -1,4 +1,5 @@
 //! The operator and the kubectl plugin.
 
 pub mod build;
+pub mod controllers;
 pub mod runtime;

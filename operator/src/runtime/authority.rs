@@ -28,7 +28,7 @@ pub const TLS_KEY: &str = "tls.key";
 
 const ROOT_KEY: &str = "ca.key";
 const ROOT_LIFE: SignedDuration = SignedDuration::from_hours(10 * 365 * 24);
-const LEAF_LIFE: SignedDuration = SignedDuration::from_hours(90 * 24);
+const LEAF_LIFE: SignedDuration = SignedDuration::from_hours(365 * 24);
 /// Clocks of nodes differ: a certificate is valid from a little before it was made.
 const CLOCK_SKEW: SignedDuration = SignedDuration::from_mins(5);
 
@@ -148,6 +148,12 @@ impl Authority {
         Ok(Leaf { ca: self.bundle.clone(), certificate, key: key.serialize_pem(), not_before, not_after })
     }
 
+    /// What a leaf issued now carries in [`NOT_BEFORE`].
+    #[must_use]
+    pub fn valid_from(&self, now: Timestamp) -> String {
+        (now - CLOCK_SKEW).to_string()
+    }
+
     /// What a Secret issued for `request` by this root carries in [`ISSUED_FOR`].
     #[must_use]
     pub fn issued_for(&self, request: &LeafRequest) -> String {
@@ -260,8 +266,8 @@ mod tests {
         let mut secret = Secret::default();
         root.fill(&mut secret, &request(), at(1_000_000)).unwrap();
         let days = |n: i64| at(1_000_000 + n * 86_400);
-        assert!(!due(secret.annotations(), days(59)));
-        assert!(due(secret.annotations(), days(61)));
+        assert!(!due(secret.annotations(), days(243)));
+        assert!(due(secret.annotations(), days(244)));
         assert!(due(&BTreeMap::new(), days(0)), "unknown validity is renewed");
     }
 

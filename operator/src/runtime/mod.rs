@@ -9,5 +9,6 @@ pub mod events;
 pub mod leadership;
 pub mod lease;
 pub mod metrics;
+pub mod polls;
 pub mod status_writer;
 pub mod writes;

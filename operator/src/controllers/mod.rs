@@ -1,0 +1,7 @@
+//! One directory per resource; each pass reads as dereference, validate, plan, build, apply, status.
+
+pub mod apply;
+pub mod context;
+pub mod differs;
+pub mod drive;
+pub mod model_checkpoint;

@@ -1,0 +1,354 @@
+//! Questions to running processes, asked in the background. A pass reads the newest answers; it is woken only when an answer
+//! says something new, so idle processes cause no passes.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use futures::StreamExt;
+use futures::stream::FuturesUnordered;
+use tonic::transport::{Certificate, Channel, ClientTlsConfig, Endpoint, Identity};
+use tradewind_wire::client::within;
+use tradewind_wire::v1::policy_engine_client::PolicyEngineClient;
+use tradewind_wire::v1::process_client::ProcessClient;
+use tradewind_wire::v1::risk_client::RiskClient;
+use tradewind_wire::v1::{DescribeRequest, PolicyStatus, PolicyStatusRequest, ProcessInfo, RiskStatus, RiskStatusRequest};
+
+use super::authority::Leaf;
+use super::metrics::Metrics;
+
+const DEADLINE: Duration = Duration::from_secs(1);
+const CONNECT: Duration = Duration::from_secs(1);
+const TICK: Duration = Duration::from_millis(250);
+/// A single lost answer is no news.
+const MISSES: u32 = 3;
+
+/// What is asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Asked {
+    /// `Process.Describe`.
+    Describe,
+    /// `PolicyEngine.Status`.
+    Policy,
+    /// `Risk.Status`.
+    Risk,
+}
+
+impl Asked {
+    const fn as_str(self) -> &'static str {
+        match self {
+            Self::Describe => "describe",
+            Self::Policy => "policy",
+            Self::Risk => "risk",
+        }
+    }
+}
+
+/// One question.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Question {
+    /// What is asked.
+    pub asked: Asked,
+    /// `host:port`.
+    pub endpoint: String,
+    /// Time between two questions.
+    pub every: Duration,
+    /// Wake the owner for every difference, not only for those that its status shows.
+    pub eager: bool,
+}
+
+/// What a process said.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Answer {
+    /// Of [`Asked::Describe`].
+    Describe(ProcessInfo),
+    /// Of [`Asked::Policy`].
+    Policy(Box<PolicyStatus>),
+    /// Of [`Asked::Risk`].
+    Risk(Box<RiskStatus>),
+}
+
+/// The newest of one question.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Heard {
+    /// Nothing yet.
+    Nothing,
+    /// The newest answer; `misses` questions since were not answered.
+    Answer {
+        /// What was said.
+        answer: Answer,
+        /// Questions since then without an answer.
+        misses: u32,
+    },
+    /// Never answered so far.
+    Silent {
+        /// Questions.
+        misses: u32,
+        /// Newest error.
+        error: String,
+    },
+}
+
+impl Heard {
+    /// The answer, unless the process has been silent for three questions.
+    #[must_use]
+    pub fn current(&self) -> Option<&Answer> {
+        match self {
+            Self::Answer { answer, misses } if *misses < MISSES => Some(answer),
+            _ => None,
+        }
+    }
+}
+
+/// Whose questions these are: kind, namespace, name.
+pub type OwnerKey = (&'static str, String, String);
+
+struct Target {
+    question: Question,
+    heard: Heard,
+    due: Instant,
+    under_way: bool,
+}
+
+type Targets = BTreeMap<OwnerKey, BTreeMap<(Asked, String), Target>>;
+/// Asks one question; replaced in tests.
+pub type Dialer = Arc<dyn Fn(Question) -> futures::future::BoxFuture<'static, Result<Answer, String>> + Send + Sync>;
+
+/// Handle on the questions. Clones share.
+#[derive(Clone)]
+pub struct Polls {
+    targets: Arc<Mutex<Targets>>,
+    dialer: Dialer,
+    metrics: Metrics,
+}
+
+impl fmt::Debug for Polls {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Polls of {} owners", self.lock().len())
+    }
+}
+
+impl Polls {
+    /// Questions asked through `dialer`.
+    #[must_use]
+    pub fn new(dialer: Dialer, metrics: Metrics) -> Self {
+        Self { targets: Arc::default(), dialer, metrics }
+    }
+
+    /// Replaces the questions of an owner; answers to questions that stay are kept.
+    pub fn ask(&self, owner: &OwnerKey, questions: Vec<Question>) {
+        let mut targets = self.lock();
+        let mut before = targets.remove(owner).unwrap_or_default();
+        let mut now_asked = BTreeMap::new();
+        for question in questions {
+            let key = (question.asked, question.endpoint.clone());
+            let target = match before.remove(&key) {
+                Some(mut target) => {
+                    target.due = target.due.min(Instant::now() + question.every);
+                    target.question = question;
+                    target
+                }
+                None => Target { question, heard: Heard::Nothing, due: Instant::now(), under_way: false },
+            };
+            now_asked.insert(key, target);
+        }
+        if !now_asked.is_empty() {
+            targets.insert(owner.clone(), now_asked);
+        }
+    }
+
+    /// The newest answer to a question.
+    #[must_use]
+    pub fn heard(&self, owner: &OwnerKey, asked: Asked, endpoint: &str) -> Heard {
+        let targets = self.lock();
+        let target = targets.get(owner).and_then(|all| all.get(&(asked, endpoint.to_owned())));
+        target.map_or(Heard::Nothing, |target| target.heard.clone())
+    }
+
+    /// Asks for ever; `news` hears of owners whose answers say something new.
+    pub async fn run(self, news: impl Fn(&OwnerKey)) {
+        let mut tick = tokio::time::interval(TICK);
+        tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        let mut under_way = FuturesUnordered::new();
+        loop {
+            tokio::select! {
+                _ = tick.tick() => {
+                    for (owner, question) in self.due() {
+                        let answer = (self.dialer)(question.clone());
+                        under_way.push(async move { (owner, question, answer.await) });
+                    }
+                }
+                Some((owner, question, answer)) = under_way.next() => {
+                    self.metrics.poll(question.asked.as_str(), if answer.is_ok() { "answered" } else { "silent" });
+                    if self.note(&owner, &question, answer) {
+                        news(&owner);
+                    }
+                }
+            }
+        }
+    }
+
+    fn due(&self) -> Vec<(OwnerKey, Question)> {
+        let now = Instant::now();
+        let mut found = Vec::new();
+        for (owner, all) in self.lock().iter_mut() {
+            for target in all.values_mut().filter(|target| target.due <= now && !target.under_way) {
+                target.under_way = true;
+                found.push((owner.clone(), target.question.clone()));
+            }
+        }
+        found
+    }
+
+    /// Keeps the outcome; whether it is news.
+    fn note(&self, owner: &OwnerKey, question: &Question, outcome: Result<Answer, String>) -> bool {
+        let mut targets = self.lock();
+        let key = (question.asked, question.endpoint.clone());
+        let Some(target) = targets.get_mut(owner).and_then(|all| all.get_mut(&key)) else { return false };
+        target.under_way = false;
+        target.due = Instant::now() + target.question.every;
+        let before = target.heard.clone();
+        target.heard = match (outcome, before.clone()) {
+            (Ok(answer), _) => Heard::Answer { answer, misses: 0 },
+            (Err(_), Heard::Answer { answer, misses }) => Heard::Answer { answer, misses: misses.saturating_add(1) },
+            (Err(error), Heard::Silent { misses, .. }) => Heard::Silent { misses: misses.saturating_add(1), error },
+            (Err(error), Heard::Nothing) => Heard::Silent { misses: 1, error },
+        };
+        if target.question.eager { before.current() != target.heard.current() } else { gist(&before) != gist(&target.heard) }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Targets> {
+        self.targets.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The part of an answer that a status shows. Counters that move with every bar are left out.
+fn gist(heard: &Heard) -> Option<Answer> {
+    heard.current().map(|answer| match answer {
+        Answer::Describe(info) => Answer::Describe(info.clone()),
+        Answer::Policy(status) => Answer::Policy(Box::new(PolicyStatus {
+            halted: status.halted,
+            waiting_for: status.waiting_for.clone(),
+            observed_generation: status.observed_generation,
+            stable_bundle: status.stable_bundle.clone(),
+            candidate_bundle: status.candidate_bundle.clone(),
+            step: status.step,
+            weight_bps: status.weight_bps,
+            ..PolicyStatus::default()
+        })),
+        Answer::Risk(status) => {
+            Answer::Risk(Box::new(RiskStatus { denials_total: 0, recent_denials: Vec::new(), ..status.as_ref().clone() }))
+        }
+    })
+}
+
+/// Dials with the operator's own certificate. Channels are kept and connect again by themselves.
+#[must_use]
+pub fn grpc_dialer(leaf: &Leaf) -> Dialer {
+    tradewind_wire::tls::install_provider();
+    let tls = ClientTlsConfig::new()
+        .identity(Identity::from_pem(&leaf.certificate, &leaf.key))
+        .ca_certificate(Certificate::from_pem(&leaf.ca));
+    let channels: Arc<Mutex<BTreeMap<String, Channel>>> = Arc::default();
+    Arc::new(move |question| {
+        let (tls, channels) = (tls.clone(), Arc::clone(&channels));
+        Box::pin(async move {
+            let known = channels.lock().unwrap_or_else(PoisonError::into_inner).get(&question.endpoint).cloned();
+            let channel = match known {
+                Some(channel) => channel,
+                None => connect(&question.endpoint, tls)?,
+            };
+            let answer = question.asked.put_to(channel.clone()).await;
+            let mut channels = channels.lock().unwrap_or_else(PoisonError::into_inner);
+            match &answer {
+                Ok(_) => drop(channels.insert(question.endpoint, channel)),
+                // a Service that was made again has another address
+                Err(_) => drop(channels.remove(&question.endpoint)),
+            }
+            answer
+        })
+    })
+}
+
+fn connect(endpoint: &str, tls: ClientTlsConfig) -> Result<Channel, String> {
+    let target = Endpoint::from_shared(format!("https://{endpoint}")).map_err(|error| format!("{endpoint}: {error}"))?;
+    let target = target.connect_timeout(CONNECT).tcp_nodelay(true).tls_config(tls);
+    target.map(|target| target.connect_lazy()).map_err(|error| format!("{endpoint}: {error}"))
+}
+
+impl Asked {
+    async fn put_to(self, channel: Channel) -> Result<Answer, String> {
+        let answer = match self {
+            Self::Describe => {
+                let mut client = ProcessClient::new(channel);
+                within(DEADLINE, client.describe(DescribeRequest {})).await.map(Answer::Describe)
+            }
+            Self::Policy => {
+                let mut client = PolicyEngineClient::new(channel);
+                within(DEADLINE, client.status(PolicyStatusRequest {})).await.map(|status| Answer::Policy(Box::new(status)))
+            }
+            Self::Risk => {
+                let mut client = RiskClient::new(channel);
+                within(DEADLINE, client.status(RiskStatusRequest {})).await.map(|status| Answer::Risk(Box::new(status)))
+            }
+        };
+        answer.map_err(|status| format!("{:?}: {}", status.code(), status.message()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::expect_used)]
+    use super::*;
+
+    fn polls() -> Polls {
+        Polls::new(Arc::new(|_| Box::pin(async { Err("unused".to_owned()) })), Metrics::global())
+    }
+
+    fn question(eager: bool) -> Question {
+        Question { asked: Asked::Risk, endpoint: "main-risk.trading.svc:9000".into(), every: Duration::from_secs(5), eager }
+    }
+
+    fn owner() -> OwnerKey {
+        ("RiskProfile", "trading".into(), "main".into())
+    }
+
+    fn state(state: &str, denials: u64) -> Result<Answer, String> {
+        Ok(Answer::Risk(Box::new(RiskStatus { state: state.into(), denials_total: denials, ..RiskStatus::default() })))
+    }
+
+    #[test]
+    fn only_what_a_status_shows_is_news() {
+        let (polls, question) = (polls(), question(false));
+        polls.ask(&owner(), vec![question.clone()]);
+        assert!(polls.note(&owner(), &question, state("Normal", 1)));
+        assert!(!polls.note(&owner(), &question, state("Normal", 2)), "a counter is no news");
+        assert!(polls.note(&owner(), &question, state("Halted", 2)));
+        let lost = || Err("gone".to_owned());
+        assert!(!polls.note(&owner(), &question, lost()) && !polls.note(&owner(), &question, lost()), "two lost answers");
+        assert!(polls.note(&owner(), &question, lost()), "the third makes it unreachable");
+        assert!(!polls.note(&owner(), &question, lost()));
+        assert!(polls.note(&owner(), &question, state("Halted", 2)));
+    }
+
+    #[test]
+    fn an_eager_question_tells_everything_and_answers_survive_a_new_list() {
+        let (polls, question) = (polls(), question(true));
+        polls.ask(&owner(), vec![question.clone()]);
+        assert!(polls.note(&owner(), &question, state("Normal", 1)));
+        assert!(polls.note(&owner(), &question, state("Normal", 2)));
+        polls.ask(&owner(), vec![Question { every: Duration::from_secs(1), ..question.clone() }]);
+        assert!(polls.heard(&owner(), Asked::Risk, &question.endpoint).current().is_some());
+        polls.ask(&owner(), Vec::new());
+        assert_eq!(polls.heard(&owner(), Asked::Risk, &question.endpoint), Heard::Nothing);
+    }
+
+    #[test]
+    fn a_question_under_way_is_not_asked_twice() {
+        let (polls, question) = (polls(), question(false));
+        polls.ask(&owner(), vec![question]);
+        assert_eq!(polls.due().len(), 1);
+        assert_eq!(polls.due().len(), 0);
+    }
+}
