@@ -92,14 +92,19 @@ func (b bench) eventually(what string, within time.Duration, holds func() bool) 
 	b.Fatalf("not within %s: %s", within, what)
 }
 
+// marker is a variable that processes started by an interrupted program
+// inherit, so that they are found whatever their own arguments are.
+const marker = "TRADEWIND_CLUSTER_TRACE"
+
 // traces lists everything on the host that belongs to the cluster in dir.
 func traces(dir, id string) []string {
 	var found []string
 	add := func(kind, what string) { found = append(found, kind+" "+what) }
-	processes, _ := filepath.Glob("/proc/[0-9]*/cmdline")
+	processes, _ := filepath.Glob("/proc/[0-9]*")
 	for _, path := range processes {
-		text, _ := os.ReadFile(path)
-		if strings.Contains(string(text), dir) {
+		text, _ := os.ReadFile(filepath.Join(path, "cmdline"))
+		inherited, _ := os.ReadFile(filepath.Join(path, "environ"))
+		if strings.Contains(string(text), dir) || strings.Contains(string(inherited), marker+"="+dir) {
 			add("process", strings.ReplaceAll(string(text), "\x00", " "))
 		}
 	}
@@ -310,6 +315,7 @@ func TestNothingLeftOfAnInterruptedStart(t *testing.T) {
 		t.Run(test.name, func(t *testing.T) {
 			dir := filepath.Join(b.dir, test.name)
 			command := exec.Command(b.program, "up", "--dir", dir)
+			command.Env = append(os.Environ(), marker+"="+dir)
 			if err := command.Start(); err != nil {
 				t.Fatal(err)
 			}

@@ -40,6 +40,8 @@ func usagef(format string, values ...any) error {
 var output = report.New(os.Stderr)
 
 func main() {
+	// A shell that became root by "su" may not look where root's programs are.
+	_ = os.Setenv("PATH", os.Getenv("PATH")+":/usr/local/sbin:/usr/sbin:/sbin")
 	if hidden(os.Args[1:]) {
 		return
 	}

@@ -9,8 +9,10 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"strings"
 
+	"tradewind.dev/tests/cluster/internal/child"
 	"tradewind.dev/tests/cluster/internal/report"
 )
 
@@ -114,6 +116,9 @@ func (c Cache) compile(ctx context.Context, program binary, flags string, output
 	command := exec.CommandContext(ctx, "go", "build", "-v", "-trimpath", "-mod=readonly", "-o", fresh, "-ldflags", flags, program.pkg)
 	command.Dir = c.Source
 	command.Env = append(os.Environ(), "CGO_ENABLED=0", "GOWORK=off", "GOFLAGS=")
+	runtime.LockOSThread() // see child.Bind
+	defer runtime.UnlockOSThread()
+	child.Bind(command)
 	stderr, err := command.StderrPipe()
 	if err != nil {
 		return err

@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"time"
 
+	"tradewind.dev/tests/cluster/internal/child"
 	"tradewind.dev/tests/cluster/internal/report"
 )
 
@@ -149,9 +150,11 @@ func buildah(ctx context.Context, store string, arguments ...string) error {
 		"--runroot", filepath.Join(store, "run"),
 		"--storage-driver", "vfs",
 	}
-	text, err := exec.CommandContext(ctx, "buildah", append(global, arguments...)...).CombinedOutput()
-	if err != nil {
-		return fmt.Errorf("buildah %s: %w\n%s", arguments[0], err, bytes.TrimSpace(text))
+	command := exec.CommandContext(ctx, "buildah", append(global, arguments...)...)
+	var text bytes.Buffer
+	command.Stdout, command.Stderr = &text, &text
+	if err := child.Run(command); err != nil {
+		return fmt.Errorf("buildah %s: %w\n%s", arguments[0], err, bytes.TrimSpace(text.Bytes()))
 	}
 	return nil
 }

@@ -12,6 +12,7 @@ import (
 	"sync"
 	"time"
 
+	"tradewind.dev/tests/cluster/internal/child"
 	"tradewind.dev/tests/cluster/internal/layout"
 )
 
@@ -67,8 +68,10 @@ func importImage(ctx context.Context, spec layout.Spec, node layout.Node, archiv
 	command := exec.CommandContext(ctx, "ctr", "--address", "/proc/self/fd/3/"+filepath.Base(socket),
 		"--namespace", "k8s.io", "images", "import", archive)
 	command.ExtraFiles = []*os.File{dir}
-	if output, err := command.CombinedOutput(); err != nil {
-		return fmt.Errorf("%s: import %s: %w: %s", node.Name, filepath.Base(archive), err, bytes.TrimSpace(output))
+	var output bytes.Buffer
+	command.Stdout, command.Stderr = &output, &output
+	if err := child.Run(command); err != nil {
+		return fmt.Errorf("%s: import %s: %w: %s", node.Name, filepath.Base(archive), err, bytes.TrimSpace(output.Bytes()))
 	}
 	return nil
 }

@@ -42,7 +42,7 @@ func settle(ctx context.Context, spec layout.Spec, options Options, w *watcher) 
 	if err != nil {
 		return err
 	}
-	err = step(options, fmt.Sprintf("%d nodes, their volumes and images", len(spec.Nodes)), func() error {
+	err = step(options, "nodes, volumes and images", func() error {
 		if err := applyAll(ctx, api, volumes(spec)); err != nil {
 			return err
 		}
