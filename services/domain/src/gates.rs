@@ -37,7 +37,7 @@ impl GateConfig {
             ("maxPositionRiskBps", self.max_position_risk_bps, 10_000),
         ];
         let wrong = rows.into_iter().filter(|(_, value, most)| !(1..=*most).contains(value));
-        wrong.map(|(field, value, most)| format!("gates.{field} is {value}, it must be 1 to {most}")).collect()
+        wrong.map(|(field, value, most)| format!("orchestrator.gates.{field} is {value}, it must be 1 to {most}")).collect()
     }
 }
 

@@ -6,6 +6,7 @@ use std::fmt::Write as _;
 
 use serde::{Deserialize, Serialize};
 
+use crate::gates::GateConfig;
 use crate::instrument::Symbol;
 use crate::regime::{RegimeTag, VolLevel};
 
@@ -25,6 +26,10 @@ pub struct OrchestratorConfig {
     pub max_open_positions: u32,
     /// Gross exposure that blocks new trades, percent of equity, above 0.
     pub total_exposure_limit_pct: f64,
+    /// Bars that make a day of the market state, 1 to 1440 (PO-20).
+    pub bars_per_day: u32,
+    /// Gates between a decision and a qualified trade.
+    pub gates: GateConfig,
 }
 
 impl Default for OrchestratorConfig {
@@ -36,6 +41,8 @@ impl Default for OrchestratorConfig {
             losing_streak_limit: 5,
             max_open_positions: 8,
             total_exposure_limit_pct: 15.0,
+            bars_per_day: 1,
+            gates: GateConfig::default(),
         }
     }
 }
@@ -63,6 +70,10 @@ impl OrchestratorConfig {
                 found.push(format!("orchestrator.{field} is 0, it must be at least 1"));
             }
         }
+        if !(1..=1_440).contains(&self.bars_per_day) {
+            found.push(format!("orchestrator.barsPerDay is {}, it must be 1 to 1440", self.bars_per_day));
+        }
+        found.extend(self.gates.violations());
         found
     }
 }

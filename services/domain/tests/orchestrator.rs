@@ -66,6 +66,7 @@ impl Row {
             losing_streak_limit: 3,
             max_open_positions: 5,
             total_exposure_limit_pct: 10.0,
+            ..OrchestratorConfig::default()
         };
         self
     }
@@ -228,6 +229,7 @@ fn configuration() {
     assert_eq!(read, OrchestratorConfig::default());
     assert!(read.violations().is_empty());
     assert!(serde_json::from_str::<OrchestratorConfig>(r#"{"baseRisk": 1}"#).is_err());
-    let wrong = OrchestratorConfig { base_confidence: 1.5, base_risk_pct: f64::NAN, max_open_positions: 0, ..read };
-    assert_eq!(wrong.violations().len(), 3, "{:?}", wrong.violations());
+    let wrong =
+        OrchestratorConfig { base_confidence: 1.5, base_risk_pct: f64::NAN, max_open_positions: 0, bars_per_day: 0, ..read };
+    assert_eq!(wrong.violations().len(), 4, "{:?}", wrong.violations());
 }

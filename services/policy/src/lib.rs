@@ -1,1 +1,19 @@
 //! The decision engine: routing by revision, orchestrator, paired evidence.
+//!
+//! [`Engine`] is the sequencer of one policy: for each bar, in the order of the stream, it takes what the
+//! networks decided and what the account looks like, and writes exactly one [`DecisionRecord`]. [`Pairing`] keeps
+//! the evidence of a rollout. Both are synchronous and rebuild themselves from their journals.
+
+mod account;
+mod evidence;
+mod messages;
+mod record;
+mod sequencer;
+mod settings;
+
+pub use account::{AccountFigures, AccountSnapshot};
+pub use evidence::{CandidateAnswer, Figures, PairEntry, PairError, Pairing, Report};
+pub use messages::{AnswerError, Question, decision_from_wire};
+pub use record::{DecisionRecord, Driver, Entry, PairKey, Trade, Trading, intent_of};
+pub use sequencer::{Control, Engine, Input, Routing, SequencerError};
+pub use settings::{Settings, SettingsError};

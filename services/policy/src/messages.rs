@@ -1,0 +1,114 @@
+//! A decision from the wire, checked.
+
+use tradewind_domain::instrument::{InstrumentError, Symbol, Ticks};
+use tradewind_domain::tactical::{AgentVote, Decision, Synergy, Urgency};
+use tradewind_domain::time::Nanos;
+use tradewind_wire::v1;
+
+/// Why an answer of inference cannot be used.
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+pub enum AnswerError {
+    /// The answer is about something else.
+    #[error("inference answered for {found}, {wanted} was asked")]
+    Other {
+        /// Bundle, symbol and bar of the answer.
+        found: String,
+        /// Bundle, symbol and bar of the question.
+        wanted: String,
+    },
+    /// A figure is out of range or not a number.
+    #[error("inference of bundle {bundle}: {field} is {value}, it must be {allowed}")]
+    Value {
+        /// Bundle that answered.
+        bundle: String,
+        /// Field in question.
+        field: &'static str,
+        /// Value seen.
+        value: String,
+        /// Value allowed.
+        allowed: &'static str,
+    },
+    /// The symbol is not one.
+    #[error(transparent)]
+    Symbol(#[from] InstrumentError),
+}
+
+/// What was asked.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Question {
+    /// Bundle that was asked.
+    pub bundle: String,
+    /// Symbol of the bar.
+    pub symbol: Symbol,
+    /// Number of the bar.
+    pub index: u64,
+}
+
+/// Reads an answer; what is not finite, not known or about another bar is refused.
+///
+/// # Errors
+/// [`AnswerError`] names the first fault.
+pub fn decision_from_wire(answer: &v1::Decision, question: &Question) -> Result<Decision, AnswerError> {
+    let place = |bundle: &str, symbol: &str, index| format!("{bundle} {symbol}/{index}");
+    let found = place(&answer.bundle, &answer.symbol, answer.index);
+    let wanted = place(&question.bundle, question.symbol.as_str(), question.index);
+    if found != wanted {
+        return Err(AnswerError::Other { found, wanted });
+    }
+    let refuse = |field, value: String, allowed| AnswerError::Value { bundle: answer.bundle.clone(), field, value, allowed };
+    let numbers = [answer.confidence, answer.score_long, answer.score_hold, answer.score_short, answer.confidence_multiplier];
+    let unfit = numbers.into_iter().chain([answer.atr]).find(|value| !value.is_finite() || *value < 0.0);
+    if let Some(value) = unfit {
+        return Err(refuse("a score", value.to_string(), "finite and at least 0"));
+    }
+    let action = direction(answer.action).ok_or_else(|| refuse("action", answer.action.to_string(), "-1, 0 or 1"))?;
+    if answer.execute != (action != 0) {
+        return Err(refuse("execute", answer.execute.to_string(), "true exactly when action is not 0"));
+    }
+    let urgency = match answer.urgency.as_str() {
+        "" => None,
+        "normal" => Some(Urgency::Normal),
+        "aggressive" => Some(Urgency::Aggressive),
+        other => return Err(refuse("urgency", other.to_owned(), "empty, normal or aggressive")),
+    };
+    let synergy = match &answer.synergy {
+        None => None,
+        Some(synergy) => Some(Synergy {
+            synergy_type: synergy.r#type.clone(),
+            direction: direction(synergy.direction)
+                .ok_or_else(|| refuse("synergy.direction", synergy.direction.to_string(), "-1 or 1"))?,
+            confidence: synergy.confidence,
+            source: synergy.source.clone(),
+        }),
+    };
+    let vote = |vote: &v1::AgentVote| {
+        let probabilities: [f64; 3] = vote.probabilities.clone().try_into().ok()?;
+        let (vote_direction, action_index) = (direction(vote.vote)?, u8::try_from(vote.action_index).ok().filter(|i| *i < 3)?);
+        let (agent, confidence) = (vote.agent.clone(), vote.confidence);
+        Some(AgentVote { agent, action_index, vote: vote_direction, probabilities, confidence })
+    };
+    let agents = answer.agents.iter().map(vote).collect::<Option<Vec<_>>>();
+    Ok(Decision {
+        bundle: answer.bundle.clone(),
+        symbol: question.symbol.clone(),
+        index: answer.index,
+        close_time: Nanos(answer.close_time_ns),
+        agents: agents.ok_or_else(|| refuse("agents", format!("{:?}", answer.agents), "three probabilities and a vote each"))?,
+        synergy,
+        action,
+        execute: answer.execute,
+        confidence: answer.confidence,
+        scores: [answer.score_long, answer.score_hold, answer.score_short],
+        urgency,
+        synergy_aligned: answer.synergy_aligned,
+        reason: answer.reason.clone(),
+        stop: Ticks(answer.stop_ticks),
+        target: Ticks(answer.target_ticks),
+        confidence_multiplier: answer.confidence_multiplier,
+        atr: answer.atr,
+    })
+}
+
+fn direction(value: i32) -> Option<i8> {
+    i8::try_from(value).ok().filter(|value| (-1..=1).contains(value))
+}
