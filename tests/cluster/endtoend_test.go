@@ -162,10 +162,13 @@ func supervisor(t *testing.T, dir, role string) int {
 
 func (b bench) gone(what, dir, id string) {
 	b.Helper()
-	b.eventually("nothing left after "+what, 15*time.Second, func() bool { return len(traces(dir, id)) == 0 })
-	if b.Failed() {
-		b.Log(traces(dir, id))
+	var left []string
+	for deadline := time.Now().Add(15 * time.Second); time.Now().Before(deadline); time.Sleep(100 * time.Millisecond) {
+		if left = traces(dir, id); len(left) == 0 {
+			return
+		}
 	}
+	b.Fatalf("left after %s:\n%s", what, strings.Join(left, "\n"))
 }
 
 func TestWorkload(t *testing.T) {

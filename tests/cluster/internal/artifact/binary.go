@@ -48,7 +48,7 @@ func kubernetesVersion(version string) string {
 
 // Binaries brings the Go programs up to date.
 func (c Cache) Binaries(ctx context.Context, output *report.Output) error {
-	unlock, err := c.lock()
+	unlock, err := c.lock(ctx, output)
 	if err != nil {
 		return err
 	}

@@ -40,7 +40,7 @@ func (c Cache) Archive(image Image) string { return c.Path("images", image.Name+
 
 // Images brings the images up to date. The binaries must be so already.
 func (c Cache) Images(ctx context.Context, output *report.Output) error {
-	unlock, err := c.lock()
+	unlock, err := c.lock(ctx, output)
 	if err != nil {
 		return err
 	}

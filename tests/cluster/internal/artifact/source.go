@@ -4,6 +4,7 @@
 package artifact
 
 import (
+	"context"
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
@@ -13,6 +14,9 @@ import (
 	"path/filepath"
 	"strings"
 	"syscall"
+	"time"
+
+	"tradewind.dev/tests/cluster/internal/report"
 )
 
 const moduleLine = "module tradewind.dev/tests/cluster"
@@ -71,8 +75,8 @@ func (c Cache) Path(parts ...string) string {
 }
 
 // lock keeps two builds from writing the same files. It waits for the other
-// one, which ends soon or makes this one needless.
-func (c Cache) lock() (unlock func(), err error) {
+// one, whose end may well make this one needless.
+func (c Cache) lock(ctx context.Context, output *report.Output) (unlock func(), err error) {
 	if err := os.MkdirAll(c.Dir, 0o755); err != nil {
 		return nil, err
 	}
@@ -80,9 +84,18 @@ func (c Cache) lock() (unlock func(), err error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := syscall.Flock(int(file.Fd()), syscall.LOCK_EX); err != nil {
+	try := func() error { return syscall.Flock(int(file.Fd()), syscall.LOCK_EX|syscall.LOCK_NB) }
+	if err = try(); errors.Is(err, syscall.EWOULDBLOCK) {
+		step := output.Begin("waiting for another build to end")
+		for errors.Is(err, syscall.EWOULDBLOCK) && ctx.Err() == nil {
+			time.Sleep(100 * time.Millisecond)
+			err = try()
+		}
+		step.End(err)
+	}
+	if err != nil {
 		file.Close()
-		return nil, fmt.Errorf("lock %s: %w", file.Name(), err)
+		return nil, fmt.Errorf("lock %s: %w", file.Name(), errors.Join(ctx.Err(), err))
 	}
 	return func() { file.Close() }, nil
 }
