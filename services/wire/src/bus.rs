@@ -15,8 +15,8 @@ pub use follower::Follower;
 
 /// Requests to the server give up after this time.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(3);
-/// Bars published and not yet acknowledged.
-const IN_FLIGHT: usize = 512;
+/// Bars published and not yet acknowledged; publishers keep a smaller window of their own.
+const IN_FLIGHT: usize = 65_536;
 /// How long the server recognises a message that is published again.
 const DUPLICATE_WINDOW: Duration = Duration::from_secs(600);
 
@@ -142,7 +142,7 @@ impl Bus {
             .timeout(REQUEST_TIMEOUT)
             .ack_timeout(REQUEST_TIMEOUT)
             .max_ack_inflight(IN_FLIGHT)
-            .backpressure_on_inflight(true)
+            .backpressure_on_inflight(false)
             .build(client);
         Ok(Self { context })
     }

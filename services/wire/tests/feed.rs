@@ -46,7 +46,8 @@ async fn a_repeated_bar_is_recognised_and_a_bar_out_of_place_is_refused() {
     let server = NatsServer::start().unwrap();
     let feed = server.connect().await.unwrap().ensure_feed(&name()).await.unwrap();
     publish(&feed, &bar("SPX", 0), 0).await.unwrap();
-    assert_eq!(publish(&feed, &bar("SPX", 0), 0).await.unwrap(), Published { sequence: 1, duplicate: true });
+    assert_eq!(publish(&feed, &bar("SPX", 0), 1).await.unwrap(), Published { sequence: 1, duplicate: true });
+    assert!(matches!(publish(&feed, &bar("SPX", 0), 0).await, Err(BusError::Moved { .. })));
     let moved = publish(&feed, &bar("SPX", 2), 2).await.unwrap_err();
     assert!(matches!(&moved, BusError::Moved { symbol, index: 2, expected: 2, .. } if symbol == "SPX"), "{moved}");
     assert!(matches!(publish(&feed, &bar("SPX", 1), 0).await, Err(BusError::Moved { .. })));

@@ -145,13 +145,14 @@ impl Feed {
         if head.first > 1 { Err(BusError::Trimmed { stream: self.name.stream(), first: head.first }) } else { Ok(head) }
     }
 
-    /// Sends a bar that is to follow sequence `after`. Waits only while too many are in flight.
+    /// Sends a bar that is to follow sequence `after`, without waiting for the answer: keep a window of
+    /// some hundreds and wait for the oldest.
     ///
-    /// Two things keep the stream in order: the message id makes a repeated bar harmless, and the
-    /// expected sequence stops everything behind a bar that was lost on the way.
+    /// The expected sequence stops everything behind a bar that was lost on the way and every second
+    /// publisher; the message id makes a repeated bar harmless.
     ///
     /// # Errors
-    /// [`BusError::Request`] when the bar could not be sent.
+    /// [`BusError::Request`] when the bar could not be sent or 65,536 answers are outstanding.
     pub async fn send(&self, bar: &v1::Bar, after: u64) -> Result<PendingPublish, BusError> {
         let message = PublishMessage::build()
             .payload(bar.encode_to_vec().into())
