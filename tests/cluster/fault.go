@@ -9,17 +9,21 @@ import (
 	"tradewind.dev/tests/cluster/internal/host"
 )
 
-const targets = `
+const processes = `
 Processes are etcd, apiserver, controller-manager, scheduler, and for each node
-containerdN, kubeletN and kube-proxyN. The directory may also be the first
-argument, before the name.
+containerdN, kubeletN and kube-proxyN.
 `
+
+const order = "The directory may also be the first argument, before the name.\n"
 
 // faultCommands are those that break a cluster on purpose.
 func faultCommands() []command {
 	fault := func(action control.Action, what, summary, detail string) command {
 		name := string(action)
-		return command{name, fmt.Sprintf("%s [--dir DIR] %s", name, what), summary, detail + targets,
+		if what == "PROCESS" {
+			detail += processes
+		}
+		return command{name, fmt.Sprintf("%s [--dir DIR] %s", name, what), summary, detail + order,
 			func(_ context.Context, arguments []string) error { return runFault(action, what, arguments) }}
 	}
 	return []command{

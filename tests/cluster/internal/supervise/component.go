@@ -152,7 +152,7 @@ func (c *component) status() control.Component {
 func environment() []string {
 	return []string{
 		"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
-		"HOME=/root",
+		"HOME=/",
 		"LANG=C",
 	}
 }
