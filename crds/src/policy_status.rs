@@ -143,7 +143,7 @@ pub struct RolloutStatus {
     #[serde(default)]
     #[schemars(length(max = 12))]
     pub stable_bundle: String,
-    /// Bundle on its way; empty: none.
+    /// Bundle on its way that sees every bar; empty: none, or its pods are not ready yet.
     #[serde(default)]
     #[schemars(length(max = 12))]
     pub candidate_bundle: String,
@@ -179,6 +179,10 @@ pub struct RolloutStatus {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "schema::optional_time")]
     pub paused_at: Option<Time>,
+    /// Time spent in Paused during this rollout, in seconds; the deadline moves by it.
+    #[serde(default)]
+    #[schemars(range(min = 0))]
+    pub paused_seconds: i64,
     /// While RollingBack: why.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rollback_reason: Option<PolicyReason>,

@@ -2,4 +2,5 @@
 
 pub mod build;
 pub mod controllers;
+pub mod plan;
 pub mod runtime;

@@ -1,0 +1,234 @@
+//! Bundles: everything that decides, hashed into one id; and the way back to an earlier one.
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value, json};
+use sha2::{Digest, Sha256};
+use tradewind_crds::model_checkpoint::CheckpointSource;
+use tradewind_crds::names::BUNDLE_ID_LENGTH;
+use tradewind_crds::policy_status::Revision;
+use tradewind_crds::trading_policy::{Models, RolePlacement, SynergySource, TacticalSpec, TradingPolicySpec};
+
+/// The part of a policy's spec that belongs to a bundle, in the shape of the spec.
+///
+/// Feed and instruments also decide, but cannot be changed; they are hashed and not kept here.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Content {
+    /// Which checkpoints.
+    pub models: Models,
+    /// Where the synergy context comes from.
+    pub synergy_source: SynergySource,
+    /// Thresholds of the tactical stage.
+    pub tactical: TacticalSpec,
+    /// CPUs of inference.
+    pub placement: InferencePlacement,
+}
+
+/// `spec.placement` as far as it belongs to a bundle.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct InferencePlacement {
+    /// CPUs of inference.
+    pub inference: RolePlacement,
+}
+
+impl Content {
+    /// The part of a spec that belongs to its bundle.
+    #[must_use]
+    pub fn of(spec: &TradingPolicySpec) -> Self {
+        Self {
+            models: spec.models.clone(),
+            synergy_source: spec.synergy_source,
+            tactical: spec.tactical.clone(),
+            placement: InferencePlacement { inference: spec.placement.inference.clone() },
+        }
+    }
+
+    /// The content that a revision was made from.
+    ///
+    /// # Errors
+    /// When status holds a text that this version cannot read.
+    pub fn of_revision(revision: &Revision) -> Result<Self, serde_json::Error> {
+        serde_json::from_str(&revision.content)
+    }
+
+    fn to_value(&self) -> Value {
+        serde_json::to_value(self).unwrap_or_default()
+    }
+}
+
+/// The bundle that a spec asks for, given the checkpoint that it names and the runtime image.
+///
+/// The id depends on the digest of the checkpoint and not on its name or address, on everything that changes a decision,
+/// on the CPUs of inference, and on the image. It does not depend on key order, on how a decimal is written, or on anything
+/// that takes effect without new pods (weights, gates, sizing, halt).
+#[must_use]
+pub fn revision(spec: &TradingPolicySpec, source: &CheckpointSource, image: &str) -> Revision {
+    let content = Content::of(spec);
+    let hashed = json!({
+        "feed": spec.feed,
+        "instruments": spec.instruments,
+        "checkpoints": { "Tactical": source.sha256 },
+        "synergySource": content.synergy_source,
+        "tactical": content.tactical,
+        "placement": content.placement,
+        "image": image,
+    });
+    // serde_json keeps the keys of an object sorted, so this text is canonical.
+    let digest = hex::encode(Sha256::digest(hashed.to_string().as_bytes()));
+    Revision {
+        bundle: digest.chars().take(BUNDLE_ID_LENGTH).collect(),
+        checkpoint: spec.models.tactical.checkpoint_ref.name.clone(),
+        uri: source.uri.clone(),
+        sha256: source.sha256.clone(),
+        image: image.to_owned(),
+        content: content.to_value().to_string(),
+        promoted_at: None,
+    }
+}
+
+/// The spec of the bundle `revision`: the given spec with the revision's content put in. Children of a bundle that serves
+/// are built from this, so that a changed spec cannot change them.
+///
+/// # Errors
+/// When status holds a text that this version cannot read.
+pub fn spec_of(spec: &TradingPolicySpec, revision: &Revision) -> Result<TradingPolicySpec, serde_json::Error> {
+    let content = Content::of_revision(revision)?;
+    let mut bundled = spec.clone();
+    bundled.models = content.models;
+    bundled.synergy_source = content.synergy_source;
+    bundled.tactical = content.tactical;
+    bundled.placement.inference = content.placement.inference;
+    Ok(bundled)
+}
+
+/// The JSON merge patch that takes `spec` back to `stable`: only what differs, and nothing outside the bundle.
+/// `None` when the spec already agrees (the bundles then differ by their image alone) or the content cannot be read.
+#[must_use]
+pub fn revert_patch(spec: &TradingPolicySpec, stable: &Revision) -> Option<String> {
+    let wanted = Content::of_revision(stable).ok()?.to_value();
+    let changes = difference(&Content::of(spec).to_value(), &wanted)?;
+    Some(json!({ "spec": changes }).to_string())
+}
+
+/// What a merge patch must hold to turn `from` into `to`; `None` when they agree. Both have the same keys throughout.
+fn difference(from: &Value, to: &Value) -> Option<Value> {
+    match (from, to) {
+        (Value::Object(old), Value::Object(new)) => {
+            let changed: Map<String, Value> = new
+                .iter()
+                .filter_map(|(key, value)| {
+                    let change = old.get(key).map_or_else(|| Some(value.clone()), |had| difference(had, value));
+                    change.map(|change| (key.clone(), change))
+                })
+                .collect();
+            (!changed.is_empty()).then_some(Value::Object(changed))
+        }
+        (old, new) => (old != new).then(|| new.clone()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::expect_used)]
+    use super::*;
+    use tradewind_crds::trading_policy::CpuMode;
+    use tradewind_crds::{Decimal, TradingPolicy, samples};
+
+    fn source(digit: char) -> CheckpointSource {
+        samples::checkpoint("tactical-a", digit).spec.source
+    }
+
+    fn spec() -> TradingPolicySpec {
+        samples::policy("indices", "main", "tactical-a").spec
+    }
+
+    fn id(spec: &TradingPolicySpec, digit: char, image: &str) -> String {
+        revision(spec, &source(digit), image).bundle
+    }
+
+    #[test]
+    fn the_id_is_twelve_hex_characters_and_depends_on_all_that_decides() {
+        let base = id(&spec(), 'a', "tradewind:1");
+        assert!(base.len() == 12 && base.bytes().all(|b| b.is_ascii_hexdigit()));
+        let mut tactical = spec();
+        tactical.tactical.execution_threshold_bps = 6_600;
+        let mut placement = spec();
+        placement.placement.inference.cpus = 2;
+        let others = [
+            id(&spec(), 'b', "tradewind:1"),
+            id(&spec(), 'a', "tradewind:2"),
+            id(&tactical, 'a', "tradewind:1"),
+            id(&placement, 'a', "tradewind:1"),
+        ];
+        for (i, other) in others.iter().enumerate() {
+            assert_ne!(*other, base, "change {i} is not part of the bundle");
+        }
+    }
+
+    #[test]
+    fn the_id_does_not_depend_on_what_needs_no_new_pods() {
+        let base = id(&spec(), 'a', "i");
+        let mut other = spec();
+        other.halt = true;
+        other.rollout.paused = true;
+        other.rollout.steps.clear();
+        other.sizing.base_notional = Decimal::from_units(1);
+        other.placement.execution.cpus = 7;
+        other.models.tactical.checkpoint_ref.name = "same-file-other-name".into();
+        assert_eq!(id(&other, 'a', "i"), base);
+    }
+
+    #[test]
+    fn how_a_manifest_is_written_does_not_matter() {
+        let mut json = serde_json::to_value(samples::policy("indices", "main", "tactical-a")).unwrap();
+        json["spec"]["tactical"]["stopAtrMultiple"] = json!("2.000");
+        json["spec"]["instruments"][0]["lot"] = json!(1);
+        let other: TradingPolicy = serde_json::from_value(json).unwrap();
+        assert_eq!(id(&other.spec, 'a', "i"), id(&spec(), 'a', "i"));
+    }
+
+    #[test]
+    fn the_revert_patch_restores_the_stable_bundle_and_touches_nothing_else() {
+        let stable = revision(&spec(), &source('a'), "i");
+        let mut changed = spec();
+        changed.models.tactical.checkpoint_ref.name = "tactical-b".into();
+        changed.tactical.stop_atr_multiple = Decimal::from_units(9);
+        changed.placement.inference.mode = CpuMode::Shared;
+        changed.halt = true;
+        let patch = revert_patch(&changed, &stable).unwrap();
+        assert_eq!(
+            patch,
+            r#"{"spec":{"models":{"tactical":{"checkpointRef":{"name":"tactical-a"}}},"placement":{"inference":{"mode":"Pinned"}},"tactical":{"stopAtrMultiple":"2"}}}"#
+        );
+        let mut merged = serde_json::to_value(TradingPolicy::new("indices", changed)).unwrap();
+        merge(&mut merged, &serde_json::from_str(&patch).unwrap());
+        let back: TradingPolicy = serde_json::from_value(merged).unwrap();
+        assert_eq!(revision(&back.spec, &source('a'), "i").bundle, stable.bundle);
+        assert!(back.spec.halt, "the patch touched what is outside the bundle");
+    }
+
+    /// RFC 7396, as the API server applies it.
+    fn merge(target: &mut Value, patch: &Value) {
+        match patch {
+            Value::Object(changes) => {
+                for (key, change) in changes {
+                    merge(&mut target[key.as_str()], change);
+                }
+            }
+            other => *target = other.clone(),
+        }
+    }
+
+    #[test]
+    fn bundles_that_differ_by_image_alone_need_no_patch() {
+        assert_eq!(revert_patch(&spec(), &revision(&spec(), &source('a'), "old-image")), None);
+    }
+
+    #[test]
+    fn children_of_the_stable_are_built_from_its_own_content() {
+        let stable = revision(&spec(), &source('a'), "i");
+        let mut changed = spec();
+        changed.tactical.max_gap_age_bars = 7;
+        assert_eq!(spec_of(&changed, &stable).unwrap(), spec());
+    }
+}

@@ -1,0 +1,129 @@
+//! Conditions of a policy, from the planner's outlook and from what the processes report.
+
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+use k8s_openapi::jiff::Timestamp;
+use tradewind_crds::conditions::{Condition, ConditionStatus, ConditionType, PolicyReason};
+use tradewind_crds::policy_status::PinningReport;
+use tradewind_crds::risk_profile::TradingState;
+use tradewind_crds::trading_policy::{CpuMode, TradingMode};
+
+use super::rollout::{Outlook, State};
+
+/// A condition of this generation; the transition time is put right by `set_condition`.
+#[must_use]
+pub fn condition(
+    r#type: ConditionType,
+    holds: impl Into<Holds>,
+    reason: impl ToString,
+    message: impl Into<String>,
+    generation: Option<i64>,
+    now: Timestamp,
+) -> Condition {
+    Condition {
+        r#type,
+        status: holds.into().0,
+        observed_generation: generation,
+        last_transition_time: Time(Timestamp::from_second(now.as_second()).unwrap_or(now)),
+        reason: reason.to_string(),
+        message: message.into().chars().take(2_048).collect(),
+    }
+}
+
+/// Status of a condition, also from a `bool`.
+#[derive(Clone, Copy, Debug)]
+pub struct Holds(pub ConditionStatus);
+
+impl From<bool> for Holds {
+    fn from(holds: bool) -> Self {
+        Self(if holds { ConditionStatus::True } else { ConditionStatus::False })
+    }
+}
+
+impl From<ConditionStatus> for Holds {
+    fn from(status: ConditionStatus) -> Self {
+        Self(status)
+    }
+}
+
+/// Ready, Reconciling, Stalled and RolloutProgressing.
+#[must_use]
+pub fn of_rollout(outlook: &Outlook, state: &State, generation: Option<i64>, now: Timestamp) -> Vec<Condition> {
+    let Outlook { ready, stalled, progressing, reason, message } = outlook;
+    let last = state.history.first();
+    let (rollout_reason, rollout_message) = match last {
+        _ if *progressing => (*reason, message.clone()),
+        Some(last) => (last.outcome, format!("bundle {} ({}): {}", last.bundle, last.checkpoint, last.message)),
+        None => (*reason, message.clone()),
+    };
+    vec![
+        condition(ConditionType::Ready, *ready, reason, message, generation, now),
+        condition(ConditionType::Reconciling, !*ready && !*stalled, reason, message, generation, now),
+        condition(ConditionType::Stalled, *stalled, reason, message, generation, now),
+        condition(ConditionType::RolloutProgressing, *progressing, rollout_reason, rollout_message, generation, now),
+    ]
+}
+
+/// CpuPinned of the roles given: True when every pod of a role that asks for pinning has exactly the CPUs it asked for and
+/// its deciding thread bound to one of them. `asked` is role and mode of what should run.
+#[must_use]
+pub fn cpu_pinned(asked: &[(&str, CpuMode)], reports: &[PinningReport]) -> (ConditionStatus, PolicyReason, String) {
+    let of = |role: &str| reports.iter().filter(|r| r.role == role).collect::<Vec<_>>();
+    let mut words = Vec::new();
+    let (mut silent, mut wrong) = (false, false);
+    for (role, mode) in asked {
+        let pods = of(role);
+        if *mode == CpuMode::Shared {
+            words.push(format!("{role}: shared CPUs, as asked"));
+            continue;
+        }
+        if pods.is_empty() {
+            silent = true;
+            words.push(format!("{role}: has not reported its CPUs"));
+        }
+        for pod in pods {
+            let fine = pod.granted == pod.asked && pod.pinned;
+            wrong |= !fine;
+            let bound = if pod.pinned { "" } else { ", deciding thread not bound" };
+            words.push(format!("{role}: asked {}, granted {} (CPU {}){bound}", pod.asked, pod.granted, pod.allowed_list));
+        }
+    }
+    let message = words.join("; ");
+    if asked.iter().all(|(_, mode)| *mode == CpuMode::Shared) {
+        (ConditionStatus::False, PolicyReason::Shared, message)
+    } else if wrong {
+        (ConditionStatus::False, PolicyReason::NotPinned, message)
+    } else if silent {
+        (ConditionStatus::Unknown, PolicyReason::NotReported, message)
+    } else {
+        (ConditionStatus::True, PolicyReason::Pinned, message)
+    }
+}
+
+/// TradingAllowed: whether a qualified trade would become an order at present.
+#[must_use]
+pub fn trading_allowed(
+    trading: TradingMode,
+    policy_halt: bool,
+    profile_halt: bool,
+    risk: Option<(TradingState, &str)>,
+    serving: bool,
+) -> (bool, PolicyReason, String) {
+    if policy_halt {
+        return (false, PolicyReason::Halted, "spec.halt of this policy is set".into());
+    }
+    if profile_halt {
+        return (false, PolicyReason::Halted, "spec.halt of the risk profile is set".into());
+    }
+    if trading != TradingMode::Paper {
+        return (false, PolicyReason::TradingOff, format!("spec.trading is {trading}: decisions are recorded only"));
+    }
+    match risk {
+        None => (false, PolicyReason::Unreachable, "the risk service has not reported; its clients fail closed".into()),
+        Some((TradingState::Halted, why)) => (false, PolicyReason::Halted, why.to_owned()),
+        Some((TradingState::ReduceOnly, why)) => (false, PolicyReason::ReduceOnly, why.to_owned()),
+        Some((TradingState::Normal, _)) if !serving => (false, PolicyReason::Pending, "no bundle serves yet".into()),
+        Some((TradingState::Normal, _)) => {
+            (true, PolicyReason::Trading, "orders within the limits are sent to the paper venue".into())
+        }
+    }
+}
