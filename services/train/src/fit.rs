@@ -1,0 +1,172 @@
+//! A training run: samples in, weights out.
+
+use candle_core::{Device, Tensor};
+use tradewind_nets::actor::{Actor, batch};
+use tradewind_nets::architecture::{ACTIONS, AGENT_COUNT, AGENTS};
+use tradewind_nets::weights::{ActorWeights, TacticalWeights};
+
+use crate::dice::Dice;
+use crate::objective::Trainer;
+use crate::samples::Sample;
+use crate::trend::{convergence, slope};
+
+/// Samples of one optimiser step (TA-44).
+pub const BATCH: usize = 64;
+/// Steps at each end of a run whose losses are averaged for the report.
+const ENDS: usize = 20;
+/// Factor on the initial weights of the last layer: the untrained networks are nearly undecided.
+const QUIET: f64 = 0.1;
+
+/// Why a run failed.
+#[derive(Debug, thiserror::Error)]
+pub enum FitError {
+    /// Nothing to learn from.
+    #[error("{samples} samples in the training period, at least {BATCH} are needed: give more bars or a longer period")]
+    TooFew {
+        /// Samples found.
+        samples: usize,
+    },
+    /// The loss is not finite any more.
+    #[error("the loss of {agent} is {loss} at step {step}: the run has diverged, use another seed")]
+    Diverged {
+        /// Agent.
+        agent: &'static str,
+        /// Loss seen.
+        loss: f64,
+        /// Step, from 0.
+        step: usize,
+    },
+    /// candle failed.
+    #[error(transparent)]
+    Candle(#[from] candle_core::Error),
+}
+
+/// How the loss of one agent went.
+#[derive(Debug, Clone, PartialEq)]
+pub struct LossRun {
+    /// Agent.
+    pub agent: &'static str,
+    /// Mean of the first 20 steps.
+    pub first: f64,
+    /// Mean of the last 20 steps.
+    pub last: f64,
+    /// Least-squares slope per step over the last 100 (TA-49).
+    pub slope: f64,
+    /// Convergence score of the last 100 (TA-48).
+    pub convergence: f64,
+}
+
+/// The result of a run.
+#[derive(Debug, Clone)]
+pub struct Fitted {
+    /// Trained actors, no critic: the objective needs none.
+    pub weights: TacticalWeights,
+    /// One entry per agent.
+    pub losses: Vec<LossRun>,
+}
+
+/// Trains the three actors for `steps` steps each; `progress` is called after each step. The same
+/// arguments give the same weights.
+///
+/// # Errors
+/// [`FitError`].
+pub fn fit(samples: &[Sample], seed: u64, steps: usize, mut progress: impl FnMut(usize, f64)) -> Result<Fitted, FitError> {
+    if samples.len() < BATCH {
+        return Err(FitError::TooFew { samples: samples.len() });
+    }
+    let mut trainers = Vec::with_capacity(AGENT_COUNT);
+    for (stream, agent) in (0..).zip(AGENTS) {
+        trainers.push(Trainer::new(Actor::new(&initial(agent.initial_attention, &mut Dice::new(seed, stream)))?)?);
+    }
+    let mut order: Vec<usize> = (0..samples.len()).collect();
+    let mut dice = Dice::new(seed, 100);
+    let mut position = samples.len();
+    let mut losses = vec![Vec::new(); AGENT_COUNT];
+    for step in 0..steps {
+        if position + BATCH > samples.len() {
+            dice.shuffle(&mut order);
+            position = 0;
+        }
+        let chosen: Vec<&Sample> = order[position..position + BATCH].iter().map(|index| &samples[*index]).collect();
+        position += BATCH;
+        let matrices = batch(&chosen.iter().map(|sample| sample.matrix).collect::<Vec<_>>())?;
+        for (index, (agent, trainer)) in AGENTS.iter().zip(&mut trainers).enumerate() {
+            let rewards: Vec<f32> = chosen.iter().flat_map(|sample| sample.rewards[index]).collect();
+            let rewards = Tensor::from_vec(rewards, (BATCH, ACTIONS), &Device::Cpu)?;
+            let loss = trainer.step(&matrices, &rewards, f64::from(agent.temperature))?;
+            if !loss.is_finite() {
+                return Err(FitError::Diverged { agent: agent.id, loss, step });
+            }
+            losses[index].push(loss);
+        }
+        progress(step, losses.iter().filter_map(|all| all.last()).sum());
+    }
+    let mut weights = TacticalWeights::zeros();
+    for (into, trainer) in weights.agents.iter_mut().zip(&trainers) {
+        *into = trainer.actor.weights()?;
+    }
+    let losses = AGENTS.iter().zip(&losses).map(|(agent, all)| summary(agent.id, all)).collect();
+    Ok(Fitted { weights, losses })
+}
+
+fn summary(agent: &'static str, losses: &[f64]) -> LossRun {
+    let mean = |part: &[f64]| part.iter().sum::<f64>() / part.len().max(1) as f64;
+    let ends = ENDS.min(losses.len());
+    LossRun {
+        agent,
+        first: mean(&losses[..ends]),
+        last: mean(&losses[losses.len() - ends..]),
+        slope: slope(&losses[losses.len().saturating_sub(100)..]),
+        convergence: convergence(losses),
+    }
+}
+
+/// Uniform weights in +-sqrt(6 / inputs), zero biases, the attention of TA-19.
+fn initial(attention: [f32; 7], dice: &mut Dice) -> ActorWeights {
+    let mut actor = ActorWeights::zeros(attention);
+    let last = actor.layers.len() - 1;
+    for (position, layer) in actor.layers.iter_mut().enumerate() {
+        let fan_in = layer.weight.len() / layer.bias.len();
+        let limit = (6.0 / fan_in as f64).sqrt() * if position == last { QUIET } else { 1.0 };
+        for weight in &mut layer.weight {
+            *weight = (limit * dice.signed()) as f32;
+        }
+    }
+    actor
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::expect_used)]
+    use super::*;
+    use tradewind_nets::golden;
+
+    /// Samples whose best action can be seen in the newest momentum.
+    fn learnable(count: u32) -> Vec<Sample> {
+        let sample = |index| {
+            let matrix = golden::self_test_input(index);
+            let side = matrix[55..].iter().map(|row| row[5]).sum::<f32>().signum();
+            Sample { matrix, rewards: [[side, 0.0, -side], [side, 0.0, -side], [-side, 0.0, side]] }
+        };
+        (0..count).map(sample).collect()
+    }
+
+    /// TA-79: agents can train on a simple scenario; the loss of each falls.
+    #[test]
+    fn losses_fall_and_runs_repeat() {
+        let samples = learnable(256);
+        let run = |seed| fit(&samples, seed, 60, |_, _| {}).unwrap();
+        let first = run(1);
+        for loss in &first.losses {
+            assert!(loss.last < loss.first - 0.2, "{loss:?}");
+        }
+        assert_eq!(run(1).weights, first.weights, "the same seed gives the same weights");
+        assert_ne!(run(2).weights, first.weights);
+    }
+
+    #[test]
+    fn too_few_samples_are_refused() {
+        let error = fit(&learnable(10), 1, 5, |_, _| {}).unwrap_err();
+        assert!(matches!(error, FitError::TooFew { samples: 10 }), "{error}");
+    }
+}

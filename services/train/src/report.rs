@@ -1,0 +1,188 @@
+//! What a strategy would have earned: the same engine and the same book as in the cluster.
+
+use std::collections::BTreeMap;
+
+use tradewind_domain::instrument::Instrument;
+use tradewind_domain::money::Money;
+use tradewind_domain::shadow::{ShadowBook, ShadowConfig, ShadowError};
+use tradewind_domain::side::Side;
+use tradewind_domain::sizing::TradeIntent;
+use tradewind_domain::tactical::{
+    ConfigError, Decision, Engine, EngineError, Logits, Matrix, Network, NetworkError, SynergySource, TacticalConfig,
+};
+use tradewind_domain::time::Nanos;
+use tradewind_domain::venue::fills::FillModel;
+
+use crate::bars::Series;
+
+/// Trading days of a year.
+const DAYS: f64 = 252.0;
+/// Full risk.
+const FULL_SCALE: u32 = 10_000;
+
+/// Why there is no report.
+#[derive(Debug, thiserror::Error)]
+pub enum ReportError {
+    /// The default configuration is refused.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// A bar was not decided.
+    #[error(transparent)]
+    Engine(#[from] EngineError),
+    /// A bar or decision was not booked.
+    #[error(transparent)]
+    Book(#[from] ShadowError),
+}
+
+/// The account that the report assumes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Terms {
+    /// Equity at the start of the period.
+    pub starting_equity: Money,
+    /// Notional of a trade at multiplier 1.
+    pub base_notional: Money,
+    /// Costs.
+    pub fills: FillModel,
+}
+
+impl Default for Terms {
+    fn default() -> Self {
+        Self {
+            starting_equity: Money::from_units(1_000_000),
+            base_notional: Money::from_units(250_000),
+            fills: FillModel { spread_bps: 2, fee_bps: 1 },
+        }
+    }
+}
+
+/// Figures of one strategy over the period, all symbols in one account.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Figures {
+    /// Bars decided.
+    pub bars: u64,
+    /// Bars on which the networks wanted to trade.
+    pub executes: u64,
+    /// Positions opened.
+    pub trades: u64,
+    /// Traded notional over starting equity.
+    pub turnover: f64,
+    /// Net profit in percent of starting equity.
+    pub net_pct: f64,
+    /// Mean over standard deviation of the daily net, times sqrt(252); 0 when it never moved.
+    pub sharpe: f64,
+    /// Largest fall of the equity from a high, percent of starting equity, 0 or less.
+    pub drawdown_pct: f64,
+}
+
+/// Follows the sign of the newest five-bar momentum with full conviction: the baseline.
+#[derive(Debug, Clone, Copy)]
+pub struct FollowMomentum;
+
+impl Network for FollowMomentum {
+    fn logits(&mut self, matrix: &Matrix) -> Result<Logits, NetworkError> {
+        let side = 20.0 * matrix[59][5].signum();
+        Ok([[side, 0.0, -side], [side, 0.0, -side], [0.0, 20.0, 0.0]])
+    }
+}
+
+/// Runs networks over the bars that close within `from..=until`; earlier bars warm the features up.
+///
+/// # Errors
+/// [`ReportError`].
+pub fn run(series: &[Series], from: Nanos, until: Nanos, terms: &Terms, network: impl Network) -> Result<Figures, ReportError> {
+    let instruments: Vec<Instrument> = series.iter().map(|one| one.instrument.clone()).collect();
+    let mut engine = Engine::new("report", TacticalConfig::default(), SynergySource::Momentum, &instruments, network)?;
+    let Terms { starting_equity, base_notional, fills } = *terms;
+    let mut book = ShadowBook::new(ShadowConfig { starting_equity, base_notional, fills });
+    let mut figures = Figures::default();
+    let mut daily: BTreeMap<i64, f64> = BTreeMap::new();
+    for one in series {
+        let symbol = &one.instrument.symbol;
+        for bar in one.bars.iter().take_while(|bar| bar.close_time <= until) {
+            if bar.close_time < from {
+                engine.warm(symbol, bar)?;
+                continue;
+            }
+            let booked = book.on_bar(&one.instrument, bar)?;
+            *daily.entry(bar.close_time.session_day()).or_default() += booked.net_bps;
+            let decision = engine.decide(symbol, bar)?;
+            figures.bars += 1;
+            if let Some(intent) = intent(&decision, bar.close) {
+                figures.executes += 1;
+                book.decide(&one.instrument, &intent)?;
+            }
+        }
+    }
+    let days: Vec<f64> = daily.into_values().collect();
+    figures.trades = book.trades();
+    figures.turnover = book.turnover_bps() / 10_000.0;
+    figures.net_pct = book.net_pnl_bps() / 100.0;
+    figures.sharpe = sharpe(&days);
+    figures.drawdown_pct = drawdown(&days) / 100.0;
+    Ok(figures)
+}
+
+/// The trade that a decision asks for.
+fn intent(decision: &Decision, close: tradewind_domain::instrument::Ticks) -> Option<TradeIntent> {
+    let side = Side::from_sign(i64::from(decision.action)).filter(|_| decision.execute)?;
+    Some(TradeIntent {
+        side,
+        reference_price: close,
+        stop: decision.stop,
+        target: decision.target,
+        confidence_multiplier: decision.confidence_multiplier,
+        risk_scale_bps: FULL_SCALE,
+    })
+}
+
+fn sharpe(days: &[f64]) -> f64 {
+    let n = days.len() as f64;
+    if days.len() < 2 {
+        return 0.0;
+    }
+    let mean = days.iter().sum::<f64>() / n;
+    let variance = days.iter().map(|day| (day - mean).powi(2)).sum::<f64>() / (n - 1.0);
+    if variance > 0.0 { mean / variance.sqrt() * DAYS.sqrt() } else { 0.0 }
+}
+
+fn drawdown(days: &[f64]) -> f64 {
+    let (mut equity, mut high, mut worst) = (0.0f64, 0.0f64, 0.0f64);
+    for day in days {
+        equity += day;
+        high = high.max(equity);
+        worst = worst.min(equity - high);
+    }
+    worst
+}
+
+/// Rows of strategies as a table.
+pub fn table(rows: &[(&str, &Figures)]) -> String {
+    let mut text = format!(
+        "{:<20}{:>8}{:>10}{:>8}{:>10}{:>9}{:>8}{:>11}\n",
+        "strategy", "bars", "execute", "trades", "turnover", "net", "sharpe", "drawdown"
+    );
+    for (name, figures) in rows {
+        let share = if figures.bars > 0 { 100.0 * figures.executes as f64 / figures.bars as f64 } else { 0.0 };
+        text.push_str(&format!(
+            "{name:<20}{:>8}{share:>9.1}%{:>8}{:>9.1}x{:>8.1}%{:>8.2}{:>10.1}%\n",
+            figures.bars, figures.trades, figures.turnover, figures.net_pct, figures.sharpe, figures.drawdown_pct
+        ));
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::expect_used)]
+    use super::*;
+
+    #[test]
+    fn figures_of_a_hand_made_week() {
+        let days = [10.0, -20.0, 5.0, 30.0];
+        assert_eq!(drawdown(&days), -20.0);
+        let mean = 6.25;
+        let variance = days.iter().map(|d| (d - mean) * (d - mean)).sum::<f64>() / 3.0;
+        assert!((sharpe(&days) - mean / variance.sqrt() * 252f64.sqrt()).abs() < 1e-12);
+        assert_eq!((sharpe(&[0.0; 5]), drawdown(&[])), (0.0, 0.0));
+    }
+}
