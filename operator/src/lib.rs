@@ -4,3 +4,4 @@ pub mod build;
 pub mod controllers;
 pub mod plan;
 pub mod runtime;
+pub mod service;

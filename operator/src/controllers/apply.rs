@@ -100,7 +100,8 @@ impl<'a> Apply<'a> {
     pub async fn ensure_set(&self, mut wanted: StatefulSet) -> Result<Applied<StatefulSet>, ApplyError> {
         let stored = StatefulSet::cache(&self.context.caches).get(&self.owner.namespace, &wanted.name_any());
         if let (Some(stored), Some(spec)) = (stored.as_ref().and_then(|set| set.spec.as_ref()), wanted.spec.as_mut()) {
-            let classes = stored.volume_claim_templates.iter().flatten().map(|claim| claim.spec.as_ref()?.storage_class_name.clone());
+            let classes =
+                stored.volume_claim_templates.iter().flatten().map(|claim| claim.spec.as_ref()?.storage_class_name.clone());
             for (claim, class) in spec.volume_claim_templates.iter_mut().flatten().zip(classes) {
                 if let Some(spec) = claim.spec.as_mut() {
                     spec.storage_class_name = class;

@@ -67,7 +67,8 @@ fn is_empty(value: &Value) -> bool {
 
 fn quantities(wanted: &Value, stored: &Value) -> bool {
     let (Value::Object(wanted), Value::Object(stored)) = (wanted, stored) else { return within(wanted, stored) };
-    wanted.len() == stored.len() && wanted.iter().all(|(key, value)| stored.get(key).is_some_and(|other| same_quantity(value, other)))
+    wanted.len() == stored.len()
+        && wanted.iter().all(|(key, value)| stored.get(key).is_some_and(|other| same_quantity(value, other)))
 }
 
 fn same_quantity(wanted: &Value, stored: &Value) -> bool {

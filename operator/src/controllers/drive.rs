@@ -72,8 +72,11 @@ pub async fn drive<K, F, Fut>(
         let (pass, failures) = (pass.clone(), Arc::clone(&failures));
         one_pass(name, guarded, context, pass, failures).boxed()
     };
-    let on_error = move |object: Arc<DeserializeGuard<K>>, _: &PassError, _: Arc<Context>| Action::requeue(counted.next_pause(object.as_ref()));
-    let names = futures::stream::poll_fn(move |task| queue.poll_recv(task)).map(Ok::<_, Infallible>).take_until(stop.cancelled_owned());
+    let on_error = move |object: Arc<DeserializeGuard<K>>, _: &PassError, _: Arc<Context>| {
+        Action::requeue(counted.next_pause(object.as_ref()))
+    };
+    let names =
+        futures::stream::poll_fn(move |task| queue.poll_recv(task)).map(Ok::<_, Infallible>).take_until(stop.cancelled_owned());
     let config = Config::default().concurrency(CONCURRENCY).debounce(DEBOUNCE);
     applier(reconcile, on_error, context, store, names, config)
         .for_each(|outcome| async move {

@@ -90,6 +90,17 @@ impl Brake {
         })
     }
 
+    /// After a restart of the operator: takes over a brake that the status says has tripped.
+    pub fn restore(&self, namespace: &str, workload: &str, reason: &str) {
+        let mut counts = self.lock();
+        let count = counts.entry((namespace.to_owned(), workload.to_owned())).or_default();
+        if count.trips == 0 {
+            count.trips = 1;
+            count.newest = (reason.to_owned(), String::new());
+            count.hold_until = Some(Instant::now() + FIRST_PAUSE);
+        }
+    }
+
     /// Rejected pods of a workload so far.
     #[must_use]
     pub fn rejected(&self, namespace: &str, workload: &str) -> usize {

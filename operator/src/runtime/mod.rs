@@ -4,6 +4,7 @@ pub mod authority;
 pub mod brake;
 pub mod cache;
 pub mod caches;
+pub mod certificates;
 pub mod crd_check;
 pub mod events;
 pub mod leadership;

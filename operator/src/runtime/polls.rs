@@ -23,6 +23,8 @@ const CONNECT: Duration = Duration::from_secs(1);
 const TICK: Duration = Duration::from_millis(250);
 /// A single lost answer is no news.
 const MISSES: u32 = 3;
+/// Refused orders are counted in status at most this often.
+const DENIALS_EVERY: Duration = Duration::from_secs(60);
 
 /// What is asked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -109,6 +111,7 @@ struct Target {
     heard: Heard,
     due: Instant,
     under_way: bool,
+    denials_at: Option<Instant>,
 }
 
 type Targets = BTreeMap<OwnerKey, BTreeMap<(Asked, String), Target>>;
@@ -149,7 +152,7 @@ impl Polls {
                     target.question = question;
                     target
                 }
-                None => Target { question, heard: Heard::Nothing, due: Instant::now(), under_way: false },
+                None => Target { question, heard: Heard::Nothing, due: Instant::now(), under_way: false, denials_at: None },
             };
             now_asked.insert(key, target);
         }
@@ -209,6 +212,7 @@ impl Polls {
         target.under_way = false;
         target.due = Instant::now() + target.question.every;
         let before = target.heard.clone();
+        let outcome = outcome.map(|answer| target.slow_denials(answer));
         target.heard = match (outcome, before.clone()) {
             (Ok(answer), _) => Heard::Answer { answer, misses: 0 },
             (Err(_), Heard::Answer { answer, misses }) => Heard::Answer { answer, misses: misses.saturating_add(1) },
@@ -223,13 +227,36 @@ impl Polls {
     }
 }
 
+impl Target {
+    /// Holds the sample and count of refused orders for a minute: they move with every order.
+    fn slow_denials(&mut self, answer: Answer) -> Answer {
+        let Answer::Risk(mut status) = answer else { return answer };
+        let known = match &self.heard {
+            Heard::Answer { answer: Answer::Risk(known), .. } => Some(known),
+            _ => None,
+        };
+        let fresh = self.denials_at.is_some_and(|at| at.elapsed() < DENIALS_EVERY);
+        match known {
+            Some(known) if fresh => {
+                status.denials_total = known.denials_total;
+                status.recent_denials.clone_from(&known.recent_denials);
+            }
+            _ => {
+                if known.is_none_or(|known| known.denials_total != status.denials_total) {
+                    self.denials_at = Some(Instant::now());
+                }
+            }
+        }
+        Answer::Risk(status)
+    }
+}
+
 /// The part of an answer that a status shows. Counters that move with every bar are left out.
 fn gist(heard: &Heard) -> Option<Answer> {
     heard.current().map(|answer| match answer {
         Answer::Describe(info) => Answer::Describe(info.clone()),
         Answer::Policy(status) => Answer::Policy(Box::new(PolicyStatus {
             halted: status.halted,
-            waiting_for: status.waiting_for.clone(),
             observed_generation: status.observed_generation,
             stable_bundle: status.stable_bundle.clone(),
             candidate_bundle: status.candidate_bundle.clone(),
@@ -237,9 +264,7 @@ fn gist(heard: &Heard) -> Option<Answer> {
             weight_bps: status.weight_bps,
             ..PolicyStatus::default()
         })),
-        Answer::Risk(status) => {
-            Answer::Risk(Box::new(RiskStatus { denials_total: 0, recent_denials: Vec::new(), ..status.as_ref().clone() }))
-        }
+        Answer::Risk(status) => Answer::Risk(status.clone()),
     })
 }
 
@@ -323,7 +348,7 @@ mod tests {
         let (polls, question) = (polls(), question(false));
         polls.ask(&owner(), vec![question.clone()]);
         assert!(polls.note(&owner(), &question, state("Normal", 1)));
-        assert!(!polls.note(&owner(), &question, state("Normal", 2)), "a counter is no news");
+        assert!(!polls.note(&owner(), &question, state("Normal", 2)), "a counter is no news within a minute");
         assert!(polls.note(&owner(), &question, state("Halted", 2)));
         let lost = || Err("gone".to_owned());
         assert!(!polls.note(&owner(), &question, lost()) && !polls.note(&owner(), &question, lost()), "two lost answers");

@@ -29,7 +29,8 @@ pub async fn pass(checkpoint: Arc<ModelCheckpoint>, context: Arc<Context>) -> Re
     let job = context.caches.jobs.get(&owner.namespace, &wanted.name_any());
     let pod = job.as_ref().and_then(|job| {
         let uid = job.uid();
-        let mut pods = context.caches.pods.list(|pod| pod.owner_references().iter().any(|owner| Some(&owner.uid) == uid.as_ref()));
+        let mut pods =
+            context.caches.pods.list(|pod| pod.owner_references().iter().any(|owner| Some(&owner.uid) == uid.as_ref()));
         pods.pop()
     });
     // plan

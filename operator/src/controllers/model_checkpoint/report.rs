@@ -82,7 +82,12 @@ impl Report {
             golden_max_error: m.golden_max_error.map(|error| format!("{error:.3e}")),
             latency_p50_us: micros(m.latency_p50_us),
             latency_p99_us: micros(m.latency_p99_us),
-            metrics: m.metrics.iter().take(16).map(|(name, value)| Metric { name: name.clone(), value: value.to_string() }).collect(),
+            metrics: m
+                .metrics
+                .iter()
+                .take(16)
+                .map(|(name, value)| Metric { name: name.clone(), value: value.to_string() })
+                .collect(),
         }
     }
 }

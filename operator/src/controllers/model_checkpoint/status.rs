@@ -11,7 +11,12 @@ use crate::runtime::events::Notice;
 
 /// What the status has to be, and what to say about the change.
 #[must_use]
-pub(super) fn status(checkpoint: &ModelCheckpoint, stage: &Stage, image: &str, now: Timestamp) -> (ModelCheckpointStatus, Vec<Notice>) {
+pub(super) fn status(
+    checkpoint: &ModelCheckpoint,
+    stage: &Stage,
+    image: &str,
+    now: Timestamp,
+) -> (ModelCheckpointStatus, Vec<Notice>) {
     let before = checkpoint.status.clone().unwrap_or_default();
     let mut status = before.clone();
     let (phase, reason, message) = match stage {
@@ -44,7 +49,8 @@ pub(super) fn status(checkpoint: &ModelCheckpoint, stage: &Stage, image: &str, n
 
 /// Between two attempts the reason of the last failure stays.
 fn running(before: &ModelCheckpointStatus, note: Option<&str>) -> (CheckpointPhase, CheckpointReason, String) {
-    let failing = before.reason.filter(|reason| matches!(reason, CheckpointReason::SourceUnreachable | CheckpointReason::JobFailed));
+    let failing =
+        before.reason.filter(|reason| matches!(reason, CheckpointReason::SourceUnreachable | CheckpointReason::JobFailed));
     match (failing, note) {
         (Some(reason), _) => (CheckpointPhase::Verifying, reason, before.message.clone().unwrap_or_default()),
         (None, Some(note)) => (CheckpointPhase::Verifying, CheckpointReason::Verifying, note.to_owned()),
@@ -52,7 +58,13 @@ fn running(before: &ModelCheckpointStatus, note: Option<&str>) -> (CheckpointPha
     }
 }
 
-fn conditions(status: &mut ModelCheckpointStatus, phase: CheckpointPhase, reason: CheckpointReason, message: &str, now: Timestamp) {
+fn conditions(
+    status: &mut ModelCheckpointStatus,
+    phase: CheckpointPhase,
+    reason: CheckpointReason,
+    message: &str,
+    now: Timestamp,
+) {
     use ConditionStatus::{False, True, Unknown};
     let (ready, verified, reconciling, stalled) = match phase {
         CheckpointPhase::Verified => (True, True, False, False),
@@ -112,7 +124,9 @@ mod tests {
     #[test]
     fn a_rejection_is_final_said_once_and_stalled() {
         let mut checkpoint = samples::checkpoint("tactical-a", '1');
-        let stage = verdict(r#"{"verdict":"Rejected","reason":"BadShape","message":"conv1: [8,7,3], allowed [8,7,5]","figures":{"sizeBytes":9}}"#);
+        let stage = verdict(
+            r#"{"verdict":"Rejected","reason":"BadShape","message":"conv1: [8,7,3], allowed [8,7,5]","figures":{"sizeBytes":9}}"#,
+        );
         let (status, notices) = status(&checkpoint, &stage, "image:1", at(50));
         assert_eq!((status.phase, status.reason), (Some(CheckpointPhase::Rejected), Some(CheckpointReason::BadShape)));
         assert_eq!(status.figures.as_ref().unwrap().size_bytes, Some(9));

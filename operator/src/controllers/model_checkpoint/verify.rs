@@ -45,7 +45,8 @@ pub enum Stage {
 #[must_use]
 pub fn stage(status: Option<&ModelCheckpointStatus>, image: &str, job: Option<&Job>, pod: Option<&Pod>, now: Timestamp) -> Stage {
     let decided = status.is_some_and(|status| {
-        matches!(status.phase, Some(CheckpointPhase::Verified | CheckpointPhase::Rejected)) && status.verified_by.as_deref() == Some(image)
+        matches!(status.phase, Some(CheckpointPhase::Verified | CheckpointPhase::Rejected))
+            && status.verified_by.as_deref() == Some(image)
     });
     if decided {
         return Stage::Decided;
@@ -64,7 +65,11 @@ pub fn stage(status: Option<&ModelCheckpointStatus>, image: &str, job: Option<&J
             Some(report) => Stage::Verdict(Box::new(report)),
             None => {
                 let why = ended.reason.as_deref().unwrap_or("no reason given");
-                let said = format!("the verification ended with exit code {} ({why}) and without a verdict: {}", ended.exit_code, tail(message));
+                let said = format!(
+                    "the verification ended with exit code {} ({why}) and without a verdict: {}",
+                    ended.exit_code,
+                    tail(message)
+                );
                 retry(CheckpointReason::JobFailed, &said, status, job, now)
             }
         };
@@ -133,7 +138,10 @@ mod tests {
     }
 
     fn job() -> Job {
-        serde_json::from_value(json!({"metadata": {"name": "a-verify-1", "uid": "j", "creationTimestamp": "1970-01-01T00:01:40Z"}})).unwrap()
+        serde_json::from_value(
+            json!({"metadata": {"name": "a-verify-1", "uid": "j", "creationTimestamp": "1970-01-01T00:01:40Z"}}),
+        )
+        .unwrap()
     }
 
     fn ended(message: &str, code: i32) -> Pod {
@@ -160,7 +168,9 @@ mod tests {
     fn job_pod_and_message_lead_to_a_verdict() {
         assert_eq!(stage(None, "i", None, None, at(0)), Stage::Start);
         assert_eq!(stage(None, "i", Some(&job()), None, at(0)), Stage::Running { note: None });
-        let Stage::Verdict(report) = stage(None, "i", Some(&job()), Some(&ended(REJECTED, 0)), at(101)) else { panic!("no verdict") };
+        let Stage::Verdict(report) = stage(None, "i", Some(&job()), Some(&ended(REJECTED, 0)), at(101)) else {
+            panic!("no verdict")
+        };
         assert_eq!(report.reason(), CheckpointReason::NotFinite);
     }
 
@@ -170,9 +180,14 @@ mod tests {
         let first = stage(None, "i", Some(&job()), Some(&ended(unreachable, 1)), at(101));
         assert_eq!(
             first,
-            Stage::Retry { reason: CheckpointReason::SourceUnreachable, message: "connection refused".into(), wait: Duration::from_secs(4) }
+            Stage::Retry {
+                reason: CheckpointReason::SourceUnreachable,
+                message: "connection refused".into(),
+                wait: Duration::from_secs(4)
+            }
         );
-        let Stage::Retry { reason, message, wait } = stage(None, "i", Some(&job()), Some(&ended("panicked at x", 101)), at(106)) else {
+        let Stage::Retry { reason, message, wait } = stage(None, "i", Some(&job()), Some(&ended("panicked at x", 101)), at(106))
+        else {
             panic!("no retry")
         };
         assert_eq!((reason, wait), (CheckpointReason::JobFailed, Duration::ZERO));
@@ -182,8 +197,10 @@ mod tests {
     #[test]
     fn the_pause_grows_with_the_time_it_has_failed() {
         let failing = |since: &str| -> ModelCheckpointStatus {
-            serde_json::from_value(json!({"reason": "JobFailed", "conditions": [{"type": "Ready", "status": "False", "reason": "JobFailed",
-                "message": "", "lastTransitionTime": since}]}))
+            serde_json::from_value(
+                json!({"reason": "JobFailed", "conditions": [{"type": "Ready", "status": "False", "reason": "JobFailed",
+                "message": "", "lastTransitionTime": since}]}),
+            )
             .unwrap()
         };
         let wait = |status: &ModelCheckpointStatus| match stage(Some(status), "i", Some(&job()), Some(&ended("", 1)), at(100)) {

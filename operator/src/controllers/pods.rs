@@ -1,0 +1,101 @@
+//! What sets and their pods are doing, and what processes say about their CPUs.
+
+use k8s_openapi::api::apps::v1::StatefulSet;
+use k8s_openapi::api::core::v1::Pod;
+use kube::ResourceExt;
+use tradewind_crds::policy_status::PinningReport;
+use tradewind_crds::trading_policy::{CpuMode, RolePlacement};
+use tradewind_wire::v1::ProcessInfo;
+
+use super::context::{Context, PassError};
+use crate::runtime::brake::{Tripped, rejection};
+
+/// Whether all pods of the set that is wanted now are ready.
+#[must_use]
+pub fn ready(set: &StatefulSet) -> bool {
+    let wanted = set.spec.as_ref().and_then(|spec| spec.replicas).unwrap_or(1);
+    let Some(status) = set.status.as_ref() else { return false };
+    let current = status.observed_generation == set.metadata.generation;
+    let updated = status.update_revision == status.current_revision || status.updated_replicas == Some(wanted);
+    current && updated && wanted > 0 && status.ready_replicas.unwrap_or(0) >= wanted
+}
+
+/// Why the pods of a set are not ready, in one sentence, as far as their status tells.
+#[must_use]
+pub fn trouble(context: &Context, namespace: &str, set: &str) -> Option<String> {
+    pods_of(context, namespace, set).iter().find_map(|pod| trouble_of(pod))
+}
+
+fn trouble_of(pod: &Pod) -> Option<String> {
+    let status = pod.status.as_ref()?;
+    let unscheduled = status.conditions.iter().flatten().find(|c| c.type_ == "PodScheduled" && c.status == "False");
+    if let Some(condition) = unscheduled {
+        return Some(format!("pod {} waits for a node: {}", pod.name_any(), condition.message.clone().unwrap_or_default()));
+    }
+    let containers = status.init_container_statuses.iter().flatten().chain(status.container_statuses.iter().flatten());
+    for container in containers {
+        let Some(state) = &container.state else { continue };
+        if let Some(waiting) = &state.waiting
+            && !matches!(waiting.reason.as_deref(), None | Some("ContainerCreating" | "PodInitializing"))
+        {
+            let last = container.last_state.as_ref().and_then(|last| last.terminated.as_ref());
+            let ended = last.map(|end| format!(" (ended with exit code {})", end.exit_code)).unwrap_or_default();
+            let message = waiting.message.clone().unwrap_or_default();
+            return Some(format!(
+                "pod {}, container {}: {}{ended}: {message}",
+                pod.name_any(),
+                container.name,
+                waiting.reason.clone().unwrap_or_default()
+            ));
+        }
+    }
+    rejection(pod).map(|(reason, message)| format!("pod {} was rejected: {reason}: {message}", pod.name_any()))
+}
+
+/// The brake of a set: after a restart it is taken over from the status, a ready pod releases it, dead pods are removed.
+///
+/// # Errors
+/// [`PassError::Write`] when a dead pod cannot be removed.
+pub async fn brake(context: &Context, namespace: &str, set: &str, said_in_status: bool) -> Result<Option<Tripped>, PassError> {
+    let pods = pods_of(context, namespace, set);
+    for dead in pods.iter().filter(|pod| rejection(pod).is_some() && pod.metadata.deletion_timestamp.is_none()) {
+        context.writes.delete(dead.as_ref()).await?;
+    }
+    if pods.iter().any(|pod| pod_ready(pod)) {
+        context.brake.release(namespace, set);
+        return Ok(None);
+    }
+    if said_in_status {
+        context.brake.restore(namespace, set, "rejected before the operator started");
+    }
+    Ok(context.brake.tripped(namespace, set))
+}
+
+fn pod_ready(pod: &Pod) -> bool {
+    let conditions = pod.status.as_ref().and_then(|status| status.conditions.as_ref());
+    conditions.is_some_and(|all| all.iter().any(|c| c.type_ == "Ready" && c.status == "True"))
+}
+
+fn pods_of(context: &Context, namespace: &str, set: &str) -> Vec<std::sync::Arc<Pod>> {
+    context.caches.pods.list(|pod| {
+        pod.namespace().as_deref() == Some(namespace)
+            && pod.owner_references().iter().any(|owner| owner.kind == "StatefulSet" && owner.name == set)
+    })
+}
+
+/// CPUs asked against CPUs granted, as the process itself reads them.
+#[must_use]
+pub fn pinning(role: &str, pod_name: String, asked: &RolePlacement, info: &ProcessInfo) -> Option<PinningReport> {
+    let cpus = info.pinning.as_ref()?;
+    let granted = i64::from(cpus.allowed_cpus);
+    let pinned = asked.mode == CpuMode::Pinned && granted == asked.cpus && cpus.hot_thread_pinned;
+    Some(PinningReport {
+        role: role.to_owned(),
+        pod_name,
+        mode: asked.mode,
+        asked: asked.cpus,
+        granted,
+        allowed_list: cpus.allowed_list.chars().take(256).collect(),
+        pinned,
+    })
+}

@@ -1,0 +1,154 @@
+//! Children of a policy: built from what the planner keeps, applied in order, the rest swept when the planner says so.
+
+use std::collections::BTreeSet;
+
+use k8s_openapi::api::apps::v1::StatefulSet;
+use k8s_openapi::api::core::v1::{ConfigMap, Service, ServiceAccount};
+use k8s_openapi::api::networking::v1::NetworkPolicy;
+use k8s_openapi::jiff::Timestamp;
+use tradewind_crds::policy_status::Revision;
+use tradewind_crds::{TradingPolicy, names};
+
+use super::dereference::World;
+use super::observe::Observed;
+use crate::build::certificates::{leaf, secret_name};
+use crate::build::config::{BundleContent, UnusableSpec, bundle_json, trading_json};
+use crate::build::disruption::budget;
+use crate::build::inference::{Bundle, InferenceChildren, inference};
+use crate::build::owner::Owner;
+use crate::build::trading::{ProcessChildren, Trading, TradingChildren, trading};
+use crate::controllers::apply::{Applied, Apply, ApplyError, certificate_stamp};
+use crate::controllers::context::{Context, PassError};
+use crate::plan::bundle::spec_of;
+use crate::plan::rollout::Plan;
+
+/// What is stored after this pass.
+#[derive(Debug)]
+pub(super) struct AppliedChildren {
+    /// The engine and execution exist.
+    pub(super) runs: bool,
+    /// Inference by bundle.
+    pub(super) inference: Vec<(String, Applied<StatefulSet>)>,
+}
+
+/// Applies everything that the plan keeps; sweeps when it says so.
+#[allow(clippy::too_many_arguments)] // the stages of one pass, each a value of its own
+pub(super) async fn apply(
+    policy: &TradingPolicy,
+    owner: &Owner,
+    context: &Context,
+    world: &World,
+    observed: &Observed,
+    plan: &Plan,
+    may_run: bool,
+    now: Timestamp,
+) -> Result<AppliedChildren, PassError> {
+    let apply = Apply::new(context, owner, now);
+    let mut done = AppliedChildren { runs: false, inference: Vec::new() };
+    for revision in &plan.keep {
+        let bundle = bundle(policy, owner, context, observed, revision, now)?;
+        let set = apply_inference(&apply, inference(owner, &context.settings, &bundle)).await?;
+        done.inference.push((revision.bundle.clone(), set));
+    }
+    let engine = names::policy_engine(&owner.name);
+    let wanted = may_run && !plan.keep.is_empty();
+    if let (true, Some(profile)) = (wanted, world.profile()) {
+        let config = trading_json(owner, &policy.spec, &profile.spec)?;
+        let execution = names::execution(&owner.name);
+        let stamps = [stamp(context, owner, &engine, now), stamp(context, owner, &execution, now)];
+        let inputs = Trading {
+            config: &config,
+            execution: &policy.spec.placement.execution,
+            storage: &policy.spec.storage,
+            execution_replicas: observed.replicas(&execution),
+            certificate_stamps: [&stamps[0], &stamps[1]],
+        };
+        apply_trading(&apply, trading(owner, &context.settings, &inputs)).await?;
+        apply.ensure(budget(owner, owner.name.clone())).await?;
+    }
+    done.runs = wanted || context.caches.stateful_sets.get(&owner.namespace, &engine).is_some();
+    if plan.sweep {
+        sweep(&apply, owner, plan).await?;
+    }
+    Ok(done)
+}
+
+fn stamp(context: &Context, owner: &Owner, process: &str, now: Timestamp) -> String {
+    certificate_stamp(context, &owner.namespace, &secret_name(process), &leaf(process, &owner.namespace), now)
+}
+
+/// The bundle of a revision, from the content that the revision was made of.
+fn bundle(
+    policy: &TradingPolicy,
+    owner: &Owner,
+    context: &Context,
+    observed: &Observed,
+    revision: &Revision,
+    now: Timestamp,
+) -> Result<Bundle, PassError> {
+    let spec = spec_of(&policy.spec, revision)?;
+    let name = names::inference(&owner.name, &revision.bundle);
+    let content = BundleContent {
+        bundle: &revision.bundle,
+        policy: &owner.name,
+        feed: &spec.feed,
+        image: &revision.image,
+        instruments: &spec.instruments,
+        tactical: &spec.tactical,
+        synergy_source: spec.synergy_source,
+        checkpoint: (&revision.checkpoint, &revision.uri, &revision.sha256),
+    };
+    let config = bundle_json(&content).map_err(|error: UnusableSpec| PassError::from(error))?;
+    Ok(Bundle {
+        id: revision.bundle.clone(),
+        image: revision.image.clone(),
+        placement: spec.placement.inference,
+        config,
+        uris: vec![revision.uri.clone()],
+        replicas: observed.replicas(&name),
+        certificate_stamp: stamp(context, owner, &name, now),
+    })
+}
+
+async fn apply_inference(apply: &Apply<'_>, children: InferenceChildren) -> Result<Applied<StatefulSet>, ApplyError> {
+    let InferenceChildren { service_account, config_map, certificate, service, stateful_set, network_policy } = children;
+    apply.ensure(service_account).await?;
+    apply.ensure_immutable(config_map).await?;
+    apply.ensure_certificate(certificate).await?;
+    apply.ensure(service).await?;
+    apply.ensure(network_policy).await?;
+    apply.ensure_set(stateful_set).await
+}
+
+async fn apply_trading(apply: &Apply<'_>, children: TradingChildren) -> Result<(), ApplyError> {
+    let TradingChildren { config_map, role, role_binding, policy, execution } = children;
+    apply.ensure(config_map).await?;
+    apply.ensure(role).await?;
+    apply.ensure(role_binding).await?;
+    for process in [execution, policy] {
+        let ProcessChildren { service_account, certificate, service, stateful_set, network_policy } = process;
+        apply.ensure(service_account).await?;
+        apply.ensure_certificate(certificate).await?;
+        apply.ensure(service).await?;
+        apply.ensure(network_policy).await?;
+        apply.ensure_set(stateful_set).await?;
+    }
+    Ok(())
+}
+
+/// Deletes what belongs to no kept bundle. Names are unique across kinds, so one list serves all; volumes are not touched.
+async fn sweep(apply: &Apply<'_>, owner: &Owner, plan: &Plan) -> Result<(), ApplyError> {
+    let (engine, execution) = (names::policy_engine(&owner.name), names::execution(&owner.name));
+    let mut keep = BTreeSet::from([names::trading_config(&owner.name), owner.name.clone()]);
+    keep.extend([secret_name(&engine), secret_name(&execution), engine, execution]);
+    for revision in &plan.keep {
+        let name = names::inference(&owner.name, &revision.bundle);
+        keep.extend([names::bundle_config(&owner.name, &revision.bundle), secret_name(&name), name]);
+    }
+    apply.sweep::<StatefulSet>(&keep).await?;
+    apply.sweep::<Service>(&keep).await?;
+    apply.sweep::<NetworkPolicy>(&keep).await?;
+    apply.sweep::<ConfigMap>(&keep).await?;
+    apply.sweep_secrets(&keep).await?;
+    apply.sweep::<ServiceAccount>(&keep).await
+}

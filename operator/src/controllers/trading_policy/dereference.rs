@@ -1,0 +1,122 @@
+//! What a policy refers to: its profile, its checkpoint, and who else trades the account.
+
+use std::sync::Arc;
+
+use kube::ResourceExt;
+use kube::core::DeserializeGuard;
+use tradewind_crds::conditions::{PolicyReason, find_condition};
+use tradewind_crds::model_checkpoint::CheckpointPhase;
+use tradewind_crds::validation::{join, validate_policy, validate_policy_with_profile};
+use tradewind_crds::{ConditionStatus, ConditionType, ModelCheckpoint, RiskProfile, TradingPolicy};
+
+use crate::controllers::context::Context;
+use crate::plan::bundle::revision;
+use crate::plan::conflict::{Claim, holder, message};
+use crate::plan::rollout::{State, Wanted};
+
+/// Everything that a policy refers to.
+#[derive(Debug)]
+pub(super) struct World {
+    pub(super) profile: Option<Arc<DeserializeGuard<RiskProfile>>>,
+    pub(super) wanted: Wanted,
+    /// The older policy on the same account.
+    conflict: Option<String>,
+}
+
+impl World {
+    /// Reads it from the caches.
+    pub(super) fn read(policy: &TradingPolicy, context: &Context) -> Self {
+        let namespace = policy.namespace().unwrap_or_default();
+        let spec = &policy.spec;
+        let name = &spec.models.tactical.checkpoint_ref.name;
+        let checkpoint = context.caches.checkpoints.get(&namespace, name);
+        Self {
+            profile: context.caches.profiles.get(&namespace, &spec.risk_profile_ref.name),
+            wanted: wanted(
+                policy,
+                name,
+                checkpoint.as_ref().and_then(|guarded| guarded.0.as_ref().ok()),
+                &context.settings.image,
+            ),
+            conflict: conflict(policy, context),
+        }
+    }
+
+    /// The profile, when it exists and can be read.
+    pub(super) fn profile(&self) -> Option<&RiskProfile> {
+        self.profile.as_ref().and_then(|guarded| guarded.0.as_ref().ok())
+    }
+
+    /// Why nothing new may begin.
+    pub(super) fn blocked(&self, policy: &TradingPolicy, state: &State) -> Option<(PolicyReason, String)> {
+        if let Some(message) = &self.conflict {
+            return Some((PolicyReason::AccountConflict, message.clone()));
+        }
+        let name = &policy.spec.risk_profile_ref.name;
+        let Some(profile) = self.profile() else {
+            let message = format!("RiskProfile {name} does not exist; create it, the policy starts by itself");
+            return Some((PolicyReason::WaitingForRiskProfile, message));
+        };
+        let mut faults = validate_policy(&policy.spec);
+        faults.extend(validate_policy_with_profile(&policy.spec, &profile.spec));
+        if !faults.is_empty() {
+            return Some((PolicyReason::InvalidSpec, join(&faults)));
+        }
+        // the first start does not wait for it: both start side by side, and execution fails closed without it
+        let conditions = profile.status.as_ref().map(|status| status.conditions.as_slice()).unwrap_or_default();
+        let ready = find_condition(conditions, ConditionType::Ready);
+        if state.stable.is_some() && ready.is_none_or(|ready| ready.status != ConditionStatus::True) {
+            let why = ready.map_or("it has no status yet", |ready| ready.message.as_str());
+            return Some((PolicyReason::WaitingForRiskProfile, format!("RiskProfile {name} is not ready: {why}")));
+        }
+        None
+    }
+
+    /// Whether the processes that trade may be created or changed.
+    pub(super) fn may_run(&self, blocked: Option<&(PolicyReason, String)>) -> bool {
+        let forbidden = matches!(blocked, Some((PolicyReason::AccountConflict | PolicyReason::InvalidSpec, _)));
+        self.profile().is_some() && !forbidden
+    }
+}
+
+fn wanted(policy: &TradingPolicy, name: &str, checkpoint: Option<&ModelCheckpoint>, image: &str) -> Wanted {
+    let waiting = |message: String| Wanted::Waiting { checkpoint: name.to_owned(), message };
+    let Some(checkpoint) = checkpoint else {
+        return waiting(format!("ModelCheckpoint {name} does not exist"));
+    };
+    let status = checkpoint.status.as_ref();
+    let reason = status.and_then(|status| status.reason).map_or("Pending", |reason| reason.as_str());
+    let message =
+        status.and_then(|status| status.message.clone()).unwrap_or_else(|| "its verification has not started".to_owned());
+    match status.and_then(|status| status.phase) {
+        Some(CheckpointPhase::Verified) => Wanted::Verified(revision(&policy.spec, &checkpoint.spec.source, image)),
+        Some(CheckpointPhase::Rejected) => Wanted::Rejected {
+            checkpoint: name.to_owned(),
+            message: format!("ModelCheckpoint {name} was rejected, {reason}: {message}"),
+        },
+        Some(CheckpointPhase::Pending | CheckpointPhase::Verifying) | None => {
+            waiting(format!("ModelCheckpoint {name} is not verified yet, {reason}: {message}"))
+        }
+    }
+}
+
+fn claim(policy: &TradingPolicy, context: &Context) -> Claim {
+    let namespace = policy.namespace().unwrap_or_default();
+    let profile = &policy.spec.risk_profile_ref.name;
+    let known = context.caches.profiles.get(&namespace, profile);
+    let account = known.as_ref().and_then(|guarded| guarded.0.as_ref().ok()).map(|profile| profile.spec.account.clone());
+    Claim {
+        name: policy.name_any(),
+        // without its profile the account is not known: policies of one profile still exclude each other
+        account: account.unwrap_or_else(|| format!("of RiskProfile {profile}")),
+        created: policy.creation_timestamp().map(|time| time.0),
+        uid: policy.uid().unwrap_or_default(),
+    }
+}
+
+fn conflict(policy: &TradingPolicy, context: &Context) -> Option<String> {
+    let all = context.caches.policies.list(|other| other.namespace() == policy.namespace());
+    let claims: Vec<Claim> = all.iter().filter_map(|other| other.0.as_ref().ok()).map(|other| claim(other, context)).collect();
+    let mine = claim(policy, context);
+    holder(&mine, &claims).map(|holder| message("TradingPolicy", &mine, holder))
+}

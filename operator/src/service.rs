@@ -1,0 +1,303 @@
+//! The operator as a process: probes at once, then the lease, then everything else.
+
+use std::net::SocketAddr;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use clap::{Args, Parser, Subcommand};
+use k8s_openapi::jiff::Timestamp;
+use kube::{Api, Client, Config, ResourceExt};
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+use tracing::{info, warn};
+use tradewind_wire::probes::{self, ProbeError, Readiness};
+use tradewind_wire::telemetry::{self, LogFormat, TelemetryError};
+
+use crate::build::certificates::{leaf, secret_name};
+use crate::build::settings::Settings;
+use crate::controllers::context::Context;
+use crate::controllers::{drive, model_checkpoint, risk_profile, trading_policy};
+use crate::runtime::authority::{Authority, AuthorityError};
+use crate::runtime::brake::Brake;
+use crate::runtime::caches::{Caches, Queues, Triggers, watch_all};
+use crate::runtime::certificates::{self, CHART_PROCESSES, CertificateError};
+use crate::runtime::crd_check::wait_for_resources;
+use crate::runtime::leadership::{Elector, Leadership};
+use crate::runtime::lease::LeaseTerms;
+use crate::runtime::metrics::Metrics;
+use crate::runtime::polls::{Polls, grpc_dialer};
+use crate::runtime::status_writer::StatusWriter;
+use crate::runtime::writes::Writes;
+
+/// Name of the lease.
+pub const LEASE: &str = "tradewind-operator";
+/// Passes under way may take this long after a signal.
+const DRAIN: Duration = Duration::from_secs(5);
+
+/// Runs Tradewind's resources on Kubernetes.
+#[derive(Debug, Parser)]
+#[command(name = "tradewind-operator", version, about)]
+pub struct Cli {
+    /// What to do
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Work until SIGTERM
+    Run(RunArgs),
+}
+
+/// How to run.
+#[derive(Args, Clone, Debug)]
+pub struct RunArgs {
+    /// Namespace of the operator: its lease, its certificate authority, its event bus
+    #[arg(long, env = "POD_NAMESPACE", visible_alias = "lease-namespace", default_value = "tradewind-system")]
+    pub namespace: String,
+    /// Watch one namespace only; without it, all
+    #[arg(long, env = "TRADEWIND_WATCH_NAMESPACE")]
+    pub namespace_scope: Option<String>,
+    /// Image that every process of Tradewind is started from
+    #[arg(long, env = "TRADEWIND_IMAGE")]
+    pub image: String,
+    /// Event bus that the processes use
+    #[arg(long, env = "TRADEWIND_NATS_URL", visible_alias = "nats-url")]
+    pub nats: String,
+    /// Storage class of journals whose spec names none; without it, the cluster's default class
+    #[arg(long, env = "TRADEWIND_STORAGE_CLASS")]
+    pub storage_class: Option<String>,
+    /// Name of this pod: who holds the lease
+    #[arg(long, env = "POD_NAME", default_value_t = host_name())]
+    pub identity: String,
+    /// Address of probes and metrics
+    #[arg(long, default_value = "0.0.0.0:9100")]
+    pub http: SocketAddr,
+    /// Form of the log lines
+    #[arg(long, env = "TRADEWIND_LOG_FORMAT", value_enum, default_value_t = LogFormat::Json)]
+    pub log_format: LogFormat,
+}
+
+fn host_name() -> String {
+    let name = std::fs::read_to_string(Path::new("/proc/sys/kernel/hostname")).unwrap_or_default();
+    let name = name.trim();
+    if name.is_empty() { "tradewind-operator".to_owned() } else { name.to_owned() }
+}
+
+/// Why the operator ends with an error.
+#[derive(Debug, thiserror::Error)]
+pub enum RunError {
+    /// Signals cannot be handled.
+    #[error("signals: {0}")]
+    Signals(#[from] std::io::Error),
+    /// Metrics cannot be set up.
+    #[error(transparent)]
+    Telemetry(#[from] TelemetryError),
+    /// There is no API server to talk to.
+    #[error("no way to the API server: {0}; run it in a pod, or set KUBECONFIG")]
+    Config(#[from] kube::config::InferConfigError),
+    /// The client cannot be made.
+    #[error("API client: {0}")]
+    Client(#[from] kube::Error),
+    /// Probes cannot be served.
+    #[error(transparent)]
+    Probes(#[from] ProbeError),
+    /// The root or a certificate of the operator's namespace.
+    #[error(transparent)]
+    Certificates(#[from] CertificateError),
+    /// The operator's own certificate.
+    #[error(transparent)]
+    Authority(#[from] AuthorityError),
+    /// The lease went to another pod, or could not be renewed.
+    #[error("the lease was lost: ending, so that nothing half-done goes on; the kubelet starts a standby")]
+    LeaseLost,
+}
+
+/// Runs until a signal, or until the lease is lost.
+///
+/// # Errors
+/// [`RunError`].
+pub async fn run(args: RunArgs) -> Result<(), RunError> {
+    telemetry::init_logs(args.log_format);
+    tradewind_wire::tls::install_provider();
+    let signal = tradewind_wire::shutdown::on_signal()?;
+    let exporter = telemetry::Metrics::new()?;
+    let metrics = Metrics::new(&exporter.meter("tradewind-operator"));
+    metrics.leading(false);
+    let readiness = Readiness::new();
+    readiness.hold("lease", "another pod works");
+    let mut tasks = JoinSet::new();
+    let router = probes::router(readiness.clone(), exporter);
+    let probes_stop = CancellationToken::new();
+    let server = tokio::spawn(probes::serve(args.http, router, probes_stop.clone()));
+    let client = client().await?;
+    let (held, mut leadership) = Leadership::channel();
+    let elector = Elector {
+        api: Api::namespaced(client.clone(), &args.namespace),
+        name: LEASE.to_owned(),
+        identity: args.identity.clone(),
+        terms: LeaseTerms::default(),
+        held_until: held,
+    };
+    let release = CancellationToken::new();
+    let election = tokio::spawn(elector.run(release.clone()));
+    let mut candidacy = leadership.clone();
+    let outcome = tokio::select! {
+        () = signal.cancelled() => Ok(()),
+        () = candidacy.acquired() => {
+            metrics.leading(true);
+            readiness.hold("lease", "the caches are being filled");
+            lead(&args, client, leadership.clone(), &metrics, &readiness, &signal, &mut tasks).await
+        }
+        finished = server => finished.unwrap_or(Ok(())).map_err(RunError::from),
+    };
+    let lost = outcome.is_ok() && !signal.is_cancelled();
+    tasks.shutdown().await;
+    release.cancel();
+    drop(election.await);
+    leadership.lost().await;
+    metrics.leading(false);
+    probes_stop.cancel();
+    if lost { Err(RunError::LeaseLost) } else { outcome }
+}
+
+/// The client. Retries are the passes' own: a request that waits inside the client would outlive the lease.
+async fn client() -> Result<Client, RunError> {
+    let mut config = Config::infer().await?;
+    config.default_retry = false;
+    config.connect_timeout = Some(Duration::from_secs(5));
+    Ok(Client::try_from(config)?)
+}
+
+/// Works until the signal or the loss of the lease.
+async fn lead(
+    args: &RunArgs,
+    client: Client,
+    mut leadership: Leadership,
+    metrics: &Metrics,
+    readiness: &Readiness,
+    signal: &CancellationToken,
+    tasks: &mut JoinSet<()>,
+) -> Result<(), RunError> {
+    tokio::select! {
+        ended = work(args, client, leadership.clone(), metrics, readiness, signal, tasks) => ended,
+        () = leadership.lost() => Ok(()),
+    }
+}
+
+async fn work(
+    args: &RunArgs,
+    client: Client,
+    leadership: Leadership,
+    metrics: &Metrics,
+    readiness: &Readiness,
+    signal: &CancellationToken,
+    tasks: &mut JoinSet<()>,
+) -> Result<(), RunError> {
+    let writes = Writes::new(client.clone(), leadership, metrics.clone());
+    let now = Timestamp::now();
+    let authority = Arc::new(certificates::root(&writes, &args.namespace, now).await?);
+    chart_certificates(&writes, &authority, &args.namespace).await?;
+    let group_version = format!("{}/{}", tradewind_crds::GROUP, tradewind_crds::VERSION);
+    tokio::select! {
+        () = wait_for_resources(&client, &group_version, &["tradingpolicies", "riskprofiles", "modelcheckpoints"]) => {}
+        () = signal.cancelled() => return Ok(()),
+    }
+    let (caches, writers) = Caches::new();
+    let (triggers, queues) = Triggers::new();
+    let brake = Brake::default();
+    watch_all(&client, args.namespace_scope.as_deref(), &caches, writers, &triggers, &brake, tasks);
+    let (status, writer) = StatusWriter::new(writes.clone(), metrics.clone(), &args.identity);
+    tasks.spawn(writer);
+    let own = authority.issue(&leaf("tradewind-operator", &args.namespace), now)?;
+    let polls = Polls::new(grpc_dialer(&own), metrics.clone());
+    tasks.spawn(every_hour(args.namespace.clone(), writes.clone(), Arc::clone(&authority), caches.clone(), triggers.clone()));
+    tasks.spawn(polls.clone().run(move |(kind, namespace, name)| match *kind {
+        "TradingPolicy" => triggers.policy(namespace, name),
+        _ => triggers.profile(namespace, name),
+    }));
+    let settings = Settings {
+        image: args.image.clone(),
+        nats_url: args.nats.clone(),
+        storage_class: args.storage_class.clone(),
+        operator_namespace: args.namespace.clone(),
+    };
+    let context =
+        Context { caches, writes, status, polls, brake, authority, settings, metrics: metrics.clone(), clock: Timestamp::now };
+    tokio::select! {
+        () = context.caches.ready() => {}
+        () = signal.cancelled() => return Ok(()),
+    }
+    readiness.release("lease");
+    info!(identity = %args.identity, "all caches are filled; working");
+    control(Arc::new(context), queues, signal).await;
+    Ok(())
+}
+
+async fn chart_certificates(writes: &Writes, authority: &Authority, namespace: &str) -> Result<(), CertificateError> {
+    for process in CHART_PROCESSES {
+        let request = leaf(process, namespace);
+        certificates::issue(writes, authority, namespace, &request, &secret_name(process), Timestamp::now()).await?;
+    }
+    Ok(())
+}
+
+/// Certificates come of age without any event, and a missed event is made good: once an hour everything is looked at, which
+/// writes nothing when nothing is due.
+async fn every_hour(namespace: String, writes: Writes, authority: Arc<Authority>, caches: Caches, triggers: Triggers) {
+    loop {
+        tokio::time::sleep(Duration::from_secs(3600)).await;
+        if let Err(error) = chart_certificates(&writes, &authority, &namespace).await {
+            warn!(%error, "certificates of the operator's namespace; they are looked at again in an hour");
+        }
+        for policy in caches.policies.list(|_| true) {
+            triggers.policy(&policy.namespace().unwrap_or_default(), &policy.name_any());
+        }
+        for profile in caches.profiles.list(|_| true) {
+            triggers.profile(&profile.namespace().unwrap_or_default(), &profile.name_any());
+        }
+    }
+}
+
+async fn control(context: Arc<Context>, queues: Queues, signal: &CancellationToken) {
+    let Queues { policies, profiles, checkpoints } = queues;
+    let caches = context.caches.clone();
+    let passes = async {
+        tokio::join!(
+            drive::drive(
+                "model_checkpoint",
+                Arc::clone(&context),
+                caches.checkpoints.store().clone(),
+                checkpoints,
+                signal.clone(),
+                model_checkpoint::pass
+            ),
+            drive::drive(
+                "risk_profile",
+                Arc::clone(&context),
+                caches.profiles.store().clone(),
+                profiles,
+                signal.clone(),
+                risk_profile::pass
+            ),
+            drive::drive(
+                "trading_policy",
+                Arc::clone(&context),
+                caches.policies.store().clone(),
+                policies,
+                signal.clone(),
+                trading_policy::pass
+            ),
+        )
+    };
+    let deadline = async {
+        signal.cancelled().await;
+        tokio::time::sleep(DRAIN).await;
+    };
+    tokio::select! {
+        _ = passes => {}
+        () = deadline => warn!("passes are still under way after {DRAIN:?}; ending without them"),
+    }
+}
