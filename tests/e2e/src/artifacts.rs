@@ -12,8 +12,14 @@ use crate::command::Run;
 use crate::console::Console;
 
 /// Processes of the product image.
-pub const PROCESSES: [&str; 6] =
-    ["tradewind-operator", "tradewind-inference", "tradewind-policy", "tradewind-execution", "tradewind-risk", "tradewind-market"];
+pub const PROCESSES: [&str; 6] = [
+    "tradewind-operator",
+    "tradewind-inference",
+    "tradewind-policy",
+    "tradewind-execution",
+    "tradewind-risk",
+    "tradewind-market",
+];
 
 /// Programs that run on the machine itself.
 const TOOLS: [&str; 3] = ["kubectl-tradewind", "tradewind-train", "tradewind-replay"];
@@ -40,7 +46,8 @@ impl Tree {
     /// # Errors
     /// When the work directory cannot be made.
     pub fn find() -> Result<Self> {
-        let root = Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().nth(2).context("the crate has no checkout around it")?.to_owned();
+        let root =
+            Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().nth(2).context("the crate has no checkout around it")?.to_owned();
         let work = root.join(".demo");
         fs::create_dir_all(work.join("checkpoints")).with_context(|| format!("cannot make {}", work.display()))?;
         Ok(Self { root, work })
@@ -99,6 +106,16 @@ pub fn cluster_program(tree: &Tree, console: &Console) -> Result<()> {
     Ok(())
 }
 
+/// Ends a cluster and removes everything of it; fine when there is none.
+///
+/// # Errors
+/// When something of it stays.
+pub fn cluster_down(tree: &Tree, directory: &Path) -> Result<()> {
+    let arguments = ["down", "--dir", &directory.to_string_lossy()];
+    Run::new(tree.cluster_program(), &arguments).directory(&tree.root.join("tests/cluster")).output()?;
+    Ok(())
+}
+
 /// Builds every program of the product.
 ///
 /// # Errors
@@ -144,10 +161,10 @@ pub fn checkpoints(tree: &Tree, console: &Console) -> Result<()> {
         return Ok(());
     }
     let bars = tree.bars();
-    for (name, steps) in [("tactical-a", "short"), ("tactical-b", "long")] {
+    for (name, steps) in [("tactical-a", "150"), ("tactical-b", "600")] {
         console.step(&format!("train {name} on the bars of 1999-2006"), || {
             let (out, bars) = (tree.checkpoint(name), bars.to_string_lossy().into_owned());
-            Run::new(&trainer, &["fit", "--bars", &bars, "--preset", steps, "--out", &out.to_string_lossy()])
+            Run::new(&trainer, &["fit", "--bars", &bars, "--seed", "1", "--steps", steps, "--out", &out.to_string_lossy()])
                 .env("RAYON_NUM_THREADS", "1")
                 .deadline(Duration::from_secs(900))
                 .output()
@@ -157,7 +174,8 @@ pub fn checkpoints(tree: &Tree, console: &Console) -> Result<()> {
         let from = tree.checkpoint("tactical-a");
         for how in SPOILED.iter().chain(&["overtrader"]) {
             let to = tree.checkpoint(&format!("spoiled-{how}"));
-            Run::new(&trainer, &["spoil", "--how", how, "--in", &from.to_string_lossy(), "--out", &to.to_string_lossy()]).output()?;
+            Run::new(&trainer, &["spoil", "--how", how, "--checkpoint", &from.to_string_lossy(), "--out", &to.to_string_lossy()])
+                .output()?;
         }
         Ok(())
     })?;
@@ -179,8 +197,8 @@ pub fn files_image(tree: &Tree, console: &Console) -> Result<PathBuf> {
         fs::create_dir_all(context.join("bars"))?;
         copy_all(&tree.work.join("checkpoints"), &context.join("checkpoints"), "safetensors")?;
         for symbol in ["SPX", "IXIC"] {
-            let name = format!("index-{symbol}-1d-19990104_20181231.csv");
-            fs::copy(tree.bars().join(&name), context.join(format!("bars/{symbol}.csv"))).with_context(|| format!("bars of {symbol}"))?;
+            let name = format!("{symbol}.csv");
+            fs::copy(tree.bars().join(&name), context.join("bars").join(&name)).with_context(|| format!("bars of {symbol}"))?;
         }
         fs::copy("/bin/busybox", context.join("busybox")).context("busybox-static is not installed")?;
         pack(tree, &tree.root.join("manifests/samples/demo-files.Containerfile"), &context, FILES_IMAGE, &archive)

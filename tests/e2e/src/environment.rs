@@ -1,5 +1,6 @@
 //! A cluster with Tradewind installed, made by this program or by the user.
 
+use std::fs;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -52,15 +53,30 @@ impl Environment {
         Ok(environment)
     }
 
-    /// Uses a cluster that is already there.
+    /// Builds everything and uses the user's own cluster, whose nodes must be able to pull the two images.
     ///
     /// # Errors
-    /// When it is not up.
-    pub fn attach(tree: Tree, console: Console, name: &str) -> Result<Self> {
+    /// When a build fails, `kubectl` or `helm` is missing, or the context does not answer.
+    pub fn existing(tree: Tree, console: Console, name: &str, context: &str) -> Result<Self> {
         let directory = tree.work().join(name);
+        fs::create_dir_all(directory.join("kubeconfig"))?;
+        artifacts::binaries(&tree, &console)?;
+        artifacts::checkpoints(&tree, &console)?;
         let bin = directory.join("bin");
+        fs::create_dir_all(&bin)?;
+        for program in ["kubectl", "helm"] {
+            let found = Run::new("sh", &["-c", &format!("command -v {program}")])
+                .output()
+                .with_context(|| format!("{program} is not in PATH"))?;
+            let link = bin.join(program);
+            if link.symlink_metadata().is_err() {
+                std::os::unix::fs::symlink(found.trim(), link)?;
+            }
+        }
+        let arguments = ["config", "view", "--minify", "--flatten", "--raw", "--context", context];
+        fs::write(directory.join("kubeconfig/admin"), Run::new("kubectl", &arguments).output()?)?;
         let kubectl = Kubectl::new(bin.join("kubectl"), directory.join("kubeconfig/admin"));
-        kubectl.output(&["get", "nodes"]).with_context(|| format!("no cluster in {}", directory.display()))?;
+        kubectl.output(&["get", "nodes"]).with_context(|| format!("the cluster of context '{context}' does not answer"))?;
         Ok(Self { tree, console, kubectl, bin, directory })
     }
 
@@ -107,13 +123,17 @@ impl Environment {
     pub fn install(&self) -> Result<()> {
         self.console.typed("helm install tradewind-crds charts/tradewind-crds -n tradewind-system --create-namespace");
         self.console.step("install the custom resources", || {
-            self.helm(&["upgrade", "--install", "tradewind-crds", "charts/tradewind-crds", "-n", SYSTEM, "--create-namespace"]).output()
+            self.helm(&["upgrade", "--install", "tradewind-crds", "charts/tradewind-crds", "-n", SYSTEM, "--create-namespace"])
+                .output()
         })?;
         self.kubectl.output(&["label", "--overwrite", "namespace", SYSTEM, "pod-security.kubernetes.io/enforce=restricted"])?;
         self.console.typed("helm install tradewind charts/tradewind -n tradewind-system --set operator.storageClass=local");
         self.console.step("install operator and event bus", || {
             let arguments = ["upgrade", "--install", "tradewind", "charts/tradewind", "-n", SYSTEM];
-            let values = ["--set", "operator.storageClass=local,nats.storage.class=local,nats.storage.size=1Gi,nats.jetstream.maxFileStore=512Mi"];
+            let values = [
+                "--set",
+                "operator.storageClass=local,nats.storage.class=local,nats.storage.size=1Gi,nats.jetstream.maxFileStore=512Mi",
+            ];
             self.helm(&[arguments.as_slice(), values.as_slice()].concat()).output()?;
             self.kubectl.output(&["rollout", "status", "-n", SYSTEM, "deployment/tradewind-operator", "--timeout=90s"])?;
             self.kubectl.output(&["rollout", "status", "-n", SYSTEM, "statefulset/tradewind-nats", "--timeout=90s"])
@@ -136,7 +156,14 @@ impl Environment {
     ///
     /// # Errors
     /// When the deadline passes; the message holds the condition last seen.
-    pub fn until_condition(&self, namespace: &str, object: &str, kind: &str, status: &str, deadline: Duration) -> Result<serde_json::Value> {
+    pub fn until_condition(
+        &self,
+        namespace: &str,
+        object: &str,
+        kind: &str,
+        status: &str,
+        deadline: Duration,
+    ) -> Result<serde_json::Value> {
         self.kubectl.until(&format!("{object} {kind}={status}"), deadline, || {
             let Some(value) = self.kubectl.get(namespace, &[object])? else {
                 return Ok(Poll::NotYet("the object does not exist".to_owned()));

@@ -8,4 +8,5 @@ pub mod command;
 pub mod console;
 pub mod environment;
 pub mod kubectl;
+pub mod parts;
 pub mod scenarios;

@@ -1,8 +1,172 @@
 //! Scenarios: one file per behaviour that is shown.
 
+pub mod determinism;
+pub mod faults;
 pub mod feed;
+pub mod halt;
+pub mod ledger;
 pub mod manifests;
+pub mod pinning;
 pub mod promotion;
+pub mod quiet;
 pub mod rejection;
 pub mod rollback;
 pub mod setup;
+pub mod wrong;
+
+use std::time::Duration;
+
+use anyhow::Result;
+
+use crate::environment::{Environment, TRADING};
+use crate::parts::Counts;
+use faults::Victim;
+use manifests::PolicySpec;
+
+/// One thing that is shown on the cluster: a name to select it by, what it claims, and how it is done.
+pub struct Scenario {
+    /// Short name.
+    pub name: &'static str,
+    /// What is claimed.
+    pub claim: &'static str,
+    run: fn(&Environment) -> Result<String>,
+}
+
+impl Scenario {
+    /// Does it; the evidence is what it returns.
+    ///
+    /// # Errors
+    /// Says what did not hold.
+    pub fn run(&self, environment: &Environment) -> Result<String> {
+        (self.run)(environment)
+    }
+}
+
+/// What the demo shows: the scenarios that a newcomer should see, in an order that tells a story.
+pub fn demo() -> impl Iterator<Item = &'static Scenario> {
+    const SHOWN: [&str; 7] = ["serving", "pinning", "promotion", "rejection", "rollback", "halt", "determinism"];
+    SHOWN.iter().filter_map(|name| ALL.iter().find(|scenario| scenario.name == *name))
+}
+
+const POLICY: PolicySpec<'static> = PolicySpec {
+    name: "indices",
+    risk_profile: "main",
+    checkpoint: "tactical-a",
+    feed: "default",
+    placement: "Pinned",
+    inference_cpus: 1,
+    deadline: "15m",
+};
+
+/// The scenarios in the order in which they build on each other.
+pub const ALL: [Scenario; 13] = [
+    Scenario { name: "serving", claim: "samples applied with kubectl trade on paper", run: serving },
+    Scenario { name: "pinning", claim: "inference, risk and execution run on the CPUs that they asked for", run: pinned },
+    Scenario {
+        name: "wrong-manifests",
+        claim: "every wrong manifest is refused with field, value seen and value allowed",
+        run: wrong_manifests,
+    },
+    Scenario { name: "rejection", claim: "spoiled checkpoints are rejected before any pod sees them", run: rejected },
+    Scenario { name: "promotion", claim: "a better checkpoint is verified, shadowed, canaried and promoted", run: promoted },
+    Scenario { name: "rollback", claim: "a checkpoint that trades too often is rolled back on evidence", run: rolled_back },
+    Scenario {
+        name: "insufficient-cpu",
+        claim: "more CPUs than the pool has are refused with the arithmetic",
+        run: insufficient,
+    },
+    Scenario { name: "halt", claim: "a halt stops every new order in under a second, with the operator gone", run: halted },
+    Scenario {
+        name: "kill-inference",
+        claim: "inference killed: the bar waits, none is lost",
+        run: |e| kill(e, Victim::Process("tradewind-inference")),
+    },
+    Scenario {
+        name: "kill-execution",
+        claim: "execution killed: the bar waits, none is lost",
+        run: |e| kill(e, Victim::Process("tradewind-execution")),
+    },
+    Scenario {
+        name: "kill-risk",
+        claim: "risk killed: the bar waits, none is lost",
+        run: |e| kill(e, Victim::Process("tradewind-risk")),
+    },
+    Scenario {
+        name: "kill-nats",
+        claim: "the event bus killed: the bar waits, none is lost",
+        run: |e| kill(e, Victim::Process("nats-server")),
+    },
+    Scenario {
+        name: "determinism",
+        claim: "cluster and one process give the same bytes for 20 years of bars",
+        run: |e| determinism::run(e, "fixed"),
+    },
+];
+
+/// Runs the scenarios whose name contains `filter`; each counts as one test.
+///
+/// # Errors
+/// When Tradewind cannot be installed at all.
+pub fn run_all(environment: &Environment, filter: &str) -> Result<Counts> {
+    environment.install()?;
+    feed::start(environment, POLICY.feed, 20)?;
+    let mut counts = Counts::default();
+    for scenario in ALL.iter().filter(|s| s.name.contains(filter) || s.name == "serving") {
+        environment.console.chapter(scenario.name);
+        let holds = environment.console.outcome(scenario.claim, (scenario.run)(environment));
+        counts.add(Counts { passed: u64::from(holds), failed: u64::from(!holds) });
+    }
+    Ok(counts)
+}
+
+fn serving(environment: &Environment) -> Result<String> {
+    setup::policy(environment, TRADING, &POLICY)?;
+    determinism::until_decided(environment, TRADING, POLICY.name, 200)?;
+    environment.kubectl.output(&["get", "tp,rp,mc", "-n", TRADING])
+}
+
+fn pinned(environment: &Environment) -> Result<String> {
+    pinning::claimed_and_true(environment, TRADING, POLICY.name)
+}
+
+fn wrong_manifests(environment: &Environment) -> Result<String> {
+    wrong::run(environment, TRADING)
+}
+
+fn rejected(environment: &Environment) -> Result<String> {
+    rejection::run(environment, TRADING, POLICY.name, &rejection::all_faults())
+}
+
+fn promoted(environment: &Environment) -> Result<String> {
+    let evidence = promotion::run(environment, TRADING, POLICY.name, "tactical-b")?;
+    let decisions = ledger::lines(environment, TRADING, POLICY.name, ledger::Kind::Decisions)?;
+    let by_driver = ledger::each_bar_once(&decisions)?;
+    Ok(format!("{evidence}\n{} bars, each decided once: {by_driver:?}", decisions.len()))
+}
+
+fn rolled_back(environment: &Environment) -> Result<String> {
+    rollback::run(environment, TRADING, POLICY.name)
+}
+
+fn insufficient(environment: &Environment) -> Result<String> {
+    let now = PolicySpec { checkpoint: "tactical-b", ..POLICY };
+    let short = pinning::insufficient(environment, TRADING, &now)?;
+    let rejected = pinning::rejected_by_the_kubelet(environment, TRADING, &now)?;
+    Ok(format!("{short}\n{rejected}"))
+}
+
+fn halted(environment: &Environment) -> Result<String> {
+    halt::run(environment, TRADING, POLICY.name, POLICY.risk_profile)
+}
+
+fn kill(environment: &Environment, victim: Victim) -> Result<String> {
+    faults::kill(environment, TRADING, POLICY.name, victim)
+}
+
+/// Ten minutes on a machine of one's own; shorter where every minute counts.
+///
+/// # Errors
+/// When the operator writes.
+pub fn quiet(environment: &Environment, minutes: u64) -> Result<String> {
+    quiet::run(environment, Duration::from_secs(60 * minutes))
+}

@@ -36,7 +36,9 @@ pub fn run(environment: &Environment, namespace: &str, policy: &str, checkpoint:
     ensure!(promoted == candidate, "stable is {promoted}, expected {candidate}");
     let after = setup::pods_of(environment, namespace, &candidate)?;
     ensure!(after == candidate_pods, "the candidate's pods were {candidate_pods:?} before promotion and {after:?} after");
-    Ok(format!("{stable} -> {candidate}; stable pods {stable_pods:?} and candidate pods {candidate_pods:?} never restarted\n{evidence}"))
+    Ok(format!(
+        "{stable} -> {candidate}; stable pods {stable_pods:?} and candidate pods {candidate_pods:?} never restarted\n{evidence}"
+    ))
 }
 
 /// The verdicts of the current step as one line each.

@@ -40,7 +40,11 @@ pub fn one(environment: &Environment, namespace: &str, how: &str) -> Result<Stri
     let value = environment.kubectl.until(&format!("a verdict on {name}"), Duration::from_secs(90), || {
         let value = environment.kubectl.get(namespace, &[&object])?.context("the checkpoint does not exist")?;
         let reason = text(&value, "/status/reason").to_owned();
-        Ok(if reason == expected(how) { Poll::Ready(value) } else { Poll::NotYet(format!("{reason} {}", text(&value, "/status/message"))) })
+        Ok(if reason == expected(how) {
+            Poll::Ready(value)
+        } else {
+            Poll::NotYet(format!("{reason} {}", text(&value, "/status/message")))
+        })
     })?;
     let message = text(&value, "/status/message");
     ensure!(!message.is_empty(), "{name}: rejected without a message");

@@ -31,5 +31,8 @@ pub fn run(environment: &Environment, namespace: &str, policy: &str) -> Result<S
     let healthy = setup::until_phase(environment, namespace, policy, "Healthy", Duration::from_secs(30))?;
     ensure!(text(&healthy, "/status/stable/bundle") == stable, "reverting started another rollout");
     ensure!(text(&healthy, "/status/rollout/candidateBundle").is_empty(), "reverting left a candidate");
-    Ok(format!("{:.0} s from patch to rolled back; {reason}\n{verdicts}\nrevert patch {patch} -> Healthy on {stable}", begun.elapsed().as_secs_f64()))
+    Ok(format!(
+        "{:.0} s from patch to rolled back; {reason}\n{verdicts}\nrevert patch {patch} -> Healthy on {stable}",
+        begun.elapsed().as_secs_f64()
+    ))
 }

@@ -1,0 +1,121 @@
+//! The parts of the whole test run: each an existing runner whose counts are added up.
+
+use std::io::{BufRead, BufReader};
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+use anyhow::{Context, Result};
+
+/// Tests that passed and failed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counts {
+    /// Tests that passed.
+    pub passed: u64,
+    /// Tests that failed, and runners that ended badly without naming one.
+    pub failed: u64,
+}
+
+impl Counts {
+    /// Adds another part.
+    pub fn add(&mut self, other: Self) {
+        self.passed += other.passed;
+        self.failed += other.failed;
+    }
+}
+
+/// How a runner's lines are counted.
+#[derive(Clone, Copy, Debug)]
+pub enum Runner {
+    /// `cargo test`: `test result: ok. 3 passed; 0 failed; ...`.
+    Cargo,
+    /// `go test -v`: `--- PASS: Name` and `--- FAIL: Name`, top level only.
+    Go,
+    /// Our own: `3 passed, 0 failed`.
+    Plain,
+}
+
+impl Runner {
+    /// What one line says.
+    #[must_use]
+    pub fn count(self, line: &str) -> Counts {
+        match self {
+            Self::Cargo => cargo(line).unwrap_or_default(),
+            Self::Go => go(line),
+            Self::Plain => plain(line).unwrap_or_default(),
+        }
+    }
+}
+
+fn cargo(line: &str) -> Option<Counts> {
+    let rest = line.strip_prefix("test result: ")?;
+    let (_, rest) = rest.split_once(". ")?;
+    let mut parts = rest.split("; ");
+    let passed = parts.next()?.strip_suffix(" passed")?.parse().ok()?;
+    let failed = parts.next()?.strip_suffix(" failed")?.parse().ok()?;
+    Some(Counts { passed, failed })
+}
+
+fn go(line: &str) -> Counts {
+    Counts { passed: u64::from(line.starts_with("--- PASS: ")), failed: u64::from(line.starts_with("--- FAIL: ")) }
+}
+
+fn plain(line: &str) -> Option<Counts> {
+    let (passed, failed) = line.split_once(", ")?;
+    Some(Counts { passed: passed.strip_suffix(" passed")?.parse().ok()?, failed: failed.strip_suffix(" failed")?.parse().ok()? })
+}
+
+/// Runs a program in `directory`, shows its output and counts it.
+///
+/// # Errors
+/// When it cannot be started.
+pub fn run(runner: Runner, directory: &Path, command: &[&str], environment: &[(&str, String)]) -> Result<Counts> {
+    let (program, arguments) = command.split_first().context("a command")?;
+    let mut child = Command::new(program)
+        .args(arguments)
+        .current_dir(directory)
+        .envs(environment.iter().map(|(name, value)| (*name, value)))
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .spawn()
+        .with_context(|| format!("cannot start '{}'", command.join(" ")))?;
+    let mut counts = Counts::default();
+    let output = child.stdout.take().context("the runner's output")?;
+    for line in BufReader::new(output).lines() {
+        let line = line?;
+        counts.add(runner.count(&line));
+        if worth_showing(runner, &line) {
+            println!("{line}");
+        }
+    }
+    let status = child.wait()?;
+    if !status.success() && counts.failed == 0 {
+        println!("'{}' ended with {status}", command.join(" "));
+        counts.failed = 1;
+    }
+    Ok(counts)
+}
+
+/// Passing tests by name would be thousands of lines; what failed is always shown.
+fn worth_showing(runner: Runner, line: &str) -> bool {
+    match runner {
+        Runner::Cargo => !(line.is_empty() || line.ends_with("... ok") || line.starts_with("running ")),
+        Runner::Go => !(line.trim_start().starts_with("--- PASS") || line.starts_with("=== ") || line == "PASS"),
+        Runner::Plain => true,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn runners_are_counted_by_their_own_lines() {
+        let seen = Runner::Cargo
+            .count("test result: FAILED. 12 passed; 3 failed; 0 ignored; 0 measured; 0 filtered out; finished in 0.1s");
+        assert_eq!(seen, Counts { passed: 12, failed: 3 });
+        assert_eq!(Runner::Go.count("--- FAIL: TestUp (0.00s)"), Counts { passed: 0, failed: 1 });
+        assert_eq!(Runner::Go.count("    --- PASS: TestUp/sub (0.00s)"), Counts::default());
+        assert_eq!(Runner::Plain.count("7 passed, 1 failed"), Counts { passed: 7, failed: 1 });
+        assert_eq!(Runner::Plain.count("nothing passed, really"), Counts::default());
+    }
+}

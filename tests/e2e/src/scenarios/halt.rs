@@ -1,0 +1,72 @@
+//! The halt reaches the order path in under a second, with nobody but the services alive.
+
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, ensure};
+
+use super::ledger::{self, Kind};
+use crate::environment::{Environment, SYSTEM};
+
+/// Scales the operator to zero, halts through the RiskProfile, and looks for orders after it.
+///
+/// # Errors
+/// When an order is accepted more than a second after the patch, or nothing was traded before.
+pub fn run(environment: &Environment, namespace: &str, policy: &str, profile: &str) -> Result<String> {
+    environment.console.typed(&format!("kubectl -n {SYSTEM} scale deployment/tradewind-operator --replicas=0"));
+    environment.kubectl.output(&["scale", "-n", SYSTEM, "deployment/tradewind-operator", "--replicas=0"])?;
+    environment.kubectl.output(&[
+        "wait",
+        "-n",
+        SYSTEM,
+        "--for=delete",
+        "pod",
+        "-l",
+        "app.kubernetes.io/component=operator",
+        "--timeout=40s",
+    ])?;
+    let result = halted(environment, namespace, policy, profile);
+    environment.kubectl.patch(namespace, &format!("riskprofile/{profile}"), r#"{"spec":{"halt":false}}"#)?;
+    environment.kubectl.output(&["scale", "-n", SYSTEM, "deployment/tradewind-operator", "--replicas=1"])?;
+    environment.kubectl.output(&["rollout", "status", "-n", SYSTEM, "deployment/tradewind-operator", "--timeout=60s"])?;
+    result
+}
+
+fn halted(environment: &Environment, namespace: &str, policy: &str, profile: &str) -> Result<String> {
+    let count = || ledger::lines(environment, namespace, policy, Kind::Orders).map(|lines| lines.len());
+    let before = count()?;
+    environment.console.typed(&format!("kubectl patch riskprofile {profile} --type=merge -p '{{\"spec\":{{\"halt\":true}}}}'"));
+    let begun = Instant::now();
+    environment.kubectl.patch(namespace, &format!("riskprofile/{profile}"), r#"{"spec":{"halt":true}}"#)?;
+    let patched = begun.elapsed();
+    // Whatever is accepted within one second of the patch is in this count; nothing may follow it.
+    std::thread::park_timeout(Duration::from_secs(1).saturating_sub(begun.elapsed()));
+    let decided = || ledger::lines(environment, namespace, policy, Kind::Decisions).map(|lines| lines.len());
+    let (at_halt, decisions) = (accepted(environment, namespace, policy)?, decided()?);
+    let later = environment.kubectl.until("fifty more bars to be decided", Duration::from_secs(60), || {
+        let now = decided()?;
+        Ok(if now >= decisions + 50 {
+            crate::kubectl::Poll::Ready(now)
+        } else {
+            crate::kubectl::Poll::NotYet(format!("{} more", now - decisions))
+        })
+    })?;
+    let after = accepted(environment, namespace, policy)?;
+    ensure!(before > 0, "nothing was traded before the halt, so that it shows nothing");
+    ensure!(after == at_halt, "{} orders were accepted later than one second after the patch", after.saturating_sub(at_halt));
+    Ok(format!(
+        "operator at zero; kubectl answered after {} ms; no entry accepted later than 1 s after it, while {} more bars were decided",
+        patched.as_millis(),
+        later - decisions
+    ))
+}
+
+/// Entry orders that the venue accepted; protective orders of positions held are allowed to stay.
+fn accepted(environment: &Environment, namespace: &str, policy: &str) -> Result<usize> {
+    let lines = ledger::lines(environment, namespace, policy, Kind::Orders)?;
+    let entry = |line: &&serde_json::Value| {
+        let text = line.to_string().to_lowercase();
+        text.contains("\"entry\"") && text.contains("submitted")
+    };
+    let entries = lines.iter().filter(entry).count();
+    (!lines.is_empty()).then_some(entries).context("the order ledger is empty")
+}

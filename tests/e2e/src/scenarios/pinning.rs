@@ -1,0 +1,124 @@
+//! Dedicated CPUs: asked, granted, and true from inside; refused with the arithmetic when they do not fit.
+
+use std::time::Duration;
+
+use anyhow::{Context, Result, ensure};
+use serde_json::Value;
+
+use super::manifests::{self, PolicySpec};
+use super::{faults, setup};
+use crate::environment::Environment;
+use crate::kubectl::{Poll, condition, text};
+
+/// What the condition says, and what the kernel says of the same processes.
+///
+/// # Errors
+/// When the two disagree or the condition is not True.
+pub fn claimed_and_true(environment: &Environment, namespace: &str, policy: &str) -> Result<String> {
+    let value = environment.until_condition(
+        namespace,
+        &format!("tradingpolicy/{policy}"),
+        "CpuPinned",
+        "True",
+        Duration::from_secs(60),
+    )?;
+    let (_, reason, message) = condition(&value, "CpuPinned").context("CpuPinned")?;
+    let reports = value.pointer("/status/pinning").and_then(Value::as_array).cloned().unwrap_or_default();
+    let mut lines = vec![format!("CpuPinned=True {reason}: {message}")];
+    for role in ["inference", "risk", "execution"] {
+        let report = reports.iter().find(|r| r["role"] == role).with_context(|| format!("no report for {role}"))?;
+        ensure!(report["asked"] == report["granted"] && report["pinned"] == true, "{role}: {report}");
+        let kernel = allowed_by_the_kernel(environment, &format!("tradewind-{role}"))?;
+        ensure!(kernel.iter().all(|list| list == text(report, "/allowedList")), "{role}: kernel {kernel:?}, status {report}");
+        lines.push(format!(
+            "{role}: asked {} granted {} CPUs {}; the kernel says {kernel:?}",
+            report["asked"], report["granted"], kernel[0]
+        ));
+    }
+    Ok(lines.join("\n"))
+}
+
+/// `Cpus_allowed_list` of every process of `program`, read from the machine, not from the product.
+fn allowed_by_the_kernel(environment: &Environment, program: &str) -> Result<Vec<String>> {
+    let found: Vec<String> = faults::mine(environment)?.into_iter().filter(|p| p.program == program).map(|p| p.allowed).collect();
+    ensure!(!found.is_empty(), "no process '{program}' runs in this cluster");
+    Ok(found)
+}
+
+/// Asks for more CPUs than the pool has: refused with the arithmetic, and the stable keeps serving.
+///
+/// # Errors
+/// When the condition or the arithmetic is missing, or the stable is disturbed.
+pub fn insufficient(environment: &Environment, namespace: &str, spec: &PolicySpec<'_>) -> Result<String> {
+    let object = format!("tradingpolicy/{}", spec.name);
+    let before = environment.kubectl.get(namespace, &[&object])?.context("the policy does not exist")?;
+    let stable = text(&before, "/status/stable/bundle").to_owned();
+    let pods = setup::pods_of(environment, namespace, &stable)?;
+    environment.kubectl.apply(namespace, &manifests::trading_policy(&PolicySpec { inference_cpus: 7, ..spec.clone() }))?;
+    let message = environment.kubectl.until("InsufficientPinnedCPU", Duration::from_secs(40), || {
+        let value = environment.kubectl.get(namespace, &[&object])?.context("the policy does not exist")?;
+        let found = ["Stalled", "CpuPinned", "RolloutProgressing", "Ready", "Reconciling"]
+            .iter()
+            .filter_map(|kind| condition(&value, kind))
+            .find(|(_, reason, _)| *reason == "InsufficientPinnedCPU")
+            .map(|(_, _, message)| message.to_owned());
+        Ok(found.map_or_else(
+            || Poll::NotYet(value.pointer("/status/conditions").map(Value::to_string).unwrap_or_default()),
+            Poll::Ready,
+        ))
+    })?;
+    ensure!(message.contains('7'), "the message has no arithmetic: {message}");
+    ensure!(setup::pods_of(environment, namespace, &stable)? == pods, "the stable's pods changed");
+    environment.kubectl.apply(namespace, &manifests::trading_policy(spec))?;
+    setup::until_phase(environment, namespace, spec.name, "Healthy", Duration::from_secs(40))?;
+    Ok(format!("InsufficientPinnedCPU: {message}; {stable} kept serving"))
+}
+
+/// A kubelet that rejects pinned pods, on purpose: the node claims CPUs that it does not have.
+///
+/// # Errors
+/// When more than five pods fail, dead pods stay, or the policy does not say why.
+pub fn rejected_by_the_kubelet(environment: &Environment, namespace: &str, spec: &PolicySpec<'_>) -> Result<String> {
+    let nodes = environment.kubectl.get("default", &["nodes", "-l", "tradewind.dev/dedicated=true"])?.context("nodes")?;
+    let names: Vec<String> =
+        nodes["items"].as_array().into_iter().flatten().map(|n| text(n, "/metadata/name").to_owned()).collect();
+    for name in &names {
+        let patch = r#"{"status":{"allocatable":{"cpu":"3"}}}"#;
+        environment.kubectl.output(&["patch", "node", name, "--subresource=status", "--type=merge", "-p", patch])?;
+    }
+    environment.kubectl.apply(namespace, &manifests::trading_policy(&PolicySpec { inference_cpus: 2, ..spec.clone() }))?;
+    let object = format!("tradingpolicy/{}", spec.name);
+    let mut most = 0;
+    let message = environment.kubectl.until("PinnedPodsRejected", Duration::from_secs(90), || {
+        for name in &names {
+            let patch = r#"{"status":{"allocatable":{"cpu":"3"}}}"#;
+            environment.kubectl.output(&["patch", "node", name, "--subresource=status", "--type=merge", "-p", patch])?;
+        }
+        most = most.max(failed_pods(environment, namespace)?);
+        let value = environment.kubectl.get(namespace, &[&object])?.context("the policy does not exist")?;
+        let found = ["Stalled", "RolloutProgressing", "CpuPinned"]
+            .iter()
+            .filter_map(|kind| condition(&value, kind))
+            .find(|(_, reason, _)| *reason == "PinnedPodsRejected")
+            .map(|(_, _, message)| message.to_owned());
+        Ok(found.map_or_else(
+            || Poll::NotYet(value.pointer("/status/conditions").map(Value::to_string).unwrap_or_default()),
+            Poll::Ready,
+        ))
+    })?;
+    environment.kubectl.until("dead pods to be removed", Duration::from_secs(30), || {
+        let left = failed_pods(environment, namespace)?;
+        most = most.max(left);
+        Ok(if left == 0 { Poll::Ready(()) } else { Poll::NotYet(format!("{left} failed pods")) })
+    })?;
+    ensure!((1..=5).contains(&most), "{most} failed pods at once, expected 1 to 5");
+    environment.kubectl.apply(namespace, &manifests::trading_policy(spec))?;
+    setup::until_phase(environment, namespace, spec.name, "Healthy", Duration::from_secs(60))?;
+    Ok(format!("at most {most} failed pods, all removed; PinnedPodsRejected: {message}"))
+}
+
+fn failed_pods(environment: &Environment, namespace: &str) -> Result<usize> {
+    let list = environment.kubectl.get(namespace, &["pods", "--field-selector=status.phase=Failed"])?.context("pods")?;
+    let inference = |pod: &&Value| text(pod, "/metadata/labels/app.kubernetes.io~1component") == "inference";
+    Ok(list["items"].as_array().into_iter().flatten().filter(inference).count())
+}
