@@ -47,6 +47,7 @@ pub(crate) fn report(report: &v1::AccountReport) -> Result<ReportRecord, RiskErr
     };
     Ok(ReportRecord {
         sequence: report.sequence,
+        session: (report.session_time_ns != 0).then_some(Nanos(report.session_time_ns)),
         fills: report.fills.iter().map(fill).collect::<Result<_, _>>()?,
         mark: report.mark.as_ref().map(mark).transpose()?,
         closed: report.closed_order_ids.clone(),

@@ -62,6 +62,8 @@ pub struct CheckRecord {
 pub struct ReportRecord {
     /// Position in the feed.
     pub sequence: u64,
+    /// Close of the bar in hand: its session begins before the fills are booked.
+    pub session: Option<Nanos>,
     /// Fills, ascending.
     pub fills: Vec<FillRecord>,
     /// Mark.

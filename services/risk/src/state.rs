@@ -130,12 +130,11 @@ impl State {
         report.closed.iter().for_each(|order_id| self.reservations.release(order_id));
         if report.sequence > self.sequence {
             self.sequence = report.sequence;
-            if let Some(mark) = &report.mark {
+            // Only a new mark values the account; between fills and their mark equity is not known.
+            if let (Some(mark), Some(account), Some(profile)) = (&report.mark, &self.account, &self.profile) {
                 self.event_time = self.event_time.max(mark.event_time);
+                self.breaker.observe(account, &profile.limits, self.event_time);
             }
-        }
-        if let (Some(account), Some(profile)) = (&self.account, &self.profile) {
-            self.breaker.observe(account, &profile.limits, self.event_time);
         }
         Ok(())
     }
@@ -217,7 +216,9 @@ fn book(account: &mut Account, report: &ReportRecord, sequence: u64, fill_number
     let mark = report.mark.as_ref().filter(|_| report.sequence > sequence);
     if let Some(mark) = mark {
         account.register(&mark.instrument)?;
-        account.roll_session(mark.event_time.session_day());
+    }
+    if let Some(time) = report.session.or_else(|| mark.map(|mark| mark.event_time)) {
+        account.roll_session(time.session_day());
     }
     for fill in report.fills.iter().filter(|fill| fill.number > fill_number) {
         let FillRecord { symbol, lots, price, fee, event_time, .. } = fill.clone();

@@ -1,0 +1,153 @@
+//! What the execution engine writes to its journal.
+
+use serde::{Deserialize, Serialize};
+use tradewind_domain::instrument::{Instrument, Symbol, Ticks};
+use tradewind_domain::money::Money;
+use tradewind_domain::orders::{Order, OrderId, Role};
+use tradewind_domain::side::Side;
+use tradewind_domain::time::Nanos;
+use tradewind_domain::venue::paper::VenueEvent;
+
+/// One change of the engine. Replaying all of them gives the same engine.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "record", rename_all = "snake_case")]
+pub enum Record {
+    /// The journal begins.
+    Opened {
+        /// Account.
+        account: String,
+        /// Policy.
+        policy: String,
+        /// Equity before the first trade.
+        starting_equity: Money,
+    },
+    /// An instrument is traded from here on.
+    Listed {
+        /// The instrument.
+        instrument: Instrument,
+    },
+    /// The account was acquired.
+    Acquired {
+        /// Fencing token.
+        token: u64,
+    },
+    /// A trade was taken in or turned away.
+    Trade(TradeRecord),
+    /// An order was checked; unless denied it is being sent.
+    Order(OrderRecord),
+    /// A cancellation is being sent.
+    CancelSent {
+        /// Order to take back.
+        order_id: OrderId,
+    },
+    /// An order that never reached the venue was given up.
+    Dropped {
+        /// Order.
+        order_id: OrderId,
+        /// Why.
+        reason: String,
+    },
+    /// A bar is being met: its session begins.
+    Meeting {
+        /// Its close.
+        close_time: Nanos,
+    },
+    /// The venue told something.
+    Venue(VenueEvent),
+    /// A bar is done: the position is valued and the risk service knows of it.
+    Bar(BarRecord),
+    /// Trading was halted or released here.
+    Halt {
+        /// Whether new trades are refused.
+        halt: bool,
+        /// Who asked and why.
+        reason: String,
+    },
+}
+
+/// A qualified trade and what was made of it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TradeRecord {
+    /// Idempotency key.
+    pub trade_id: String,
+    /// What is traded.
+    pub symbol: Symbol,
+    /// Index of the deciding bar.
+    pub index: u64,
+    /// Position of that bar in the feed.
+    pub sequence: u64,
+    /// Event time of the decision.
+    pub decided_at: Nanos,
+    /// Direction wanted.
+    pub side: Side,
+    /// Close of the deciding bar.
+    pub reference: Ticks,
+    /// Protective stop.
+    pub stop: Ticks,
+    /// Profit target.
+    pub target: Ticks,
+    /// Bundle that drove.
+    pub bundle: String,
+    /// What was made of it.
+    pub outcome: Outcome,
+}
+
+/// What was made of a trade.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "outcome", rename_all = "snake_case")]
+pub enum Outcome {
+    /// Orders to be sent, in this order.
+    Planned {
+        /// Orders with their roles.
+        orders: Vec<(Role, Order)>,
+    },
+    /// No order.
+    TurnedAway {
+        /// `rejected` or `nothing_to_do`.
+        status: String,
+        /// Code.
+        reason: String,
+    },
+}
+
+/// A checked order.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OrderRecord {
+    /// Trade that it belongs to.
+    pub trade_id: String,
+    /// Why it exists.
+    pub role: Role,
+    /// Mark of the check.
+    pub reference: Ticks,
+    /// The order.
+    pub order: Order,
+    /// Code of the denial; empty when it is being sent.
+    pub denial: String,
+    /// Message of the denial.
+    pub message: String,
+}
+
+/// The end of one bar.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BarRecord {
+    /// Position in the feed.
+    pub sequence: u64,
+    /// Symbol.
+    pub symbol: Symbol,
+    /// Index within the symbol.
+    pub index: u64,
+    /// Close of the bar: the mark.
+    pub close: Ticks,
+    /// Instant from which the bar is known.
+    pub close_time: Nanos,
+    /// Fills up to this number are known to the risk service.
+    pub reported: u64,
+    /// Orders whose end is known to the risk service.
+    pub closed: Vec<String>,
+    /// State that the risk service answered.
+    pub state: String,
+    /// Its reason.
+    pub reason: String,
+    /// The risk service values the account otherwise than we do: nothing new is traded until it does not.
+    pub differs: bool,
+}
