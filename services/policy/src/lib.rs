@@ -2,17 +2,23 @@
 //!
 //! [`Engine`] is the sequencer of one policy: for each bar, in the order of the stream, it takes what the
 //! networks decided and what the account looks like, and writes exactly one [`DecisionRecord`]. [`Pairing`] keeps
-//! the evidence of a rollout. Both are synchronous and rebuild themselves from their journals.
+//! the evidence of a rollout. Both are synchronous and rebuild themselves from their journals. [`serve`] is the
+//! process around them.
 
 mod account;
+mod control;
 mod evidence;
+mod ledger;
 mod messages;
 mod record;
 mod sequencer;
+pub mod serve;
 mod settings;
 
 pub use account::{AccountFigures, AccountSnapshot};
+pub use control::{Wanted, follow};
 pub use evidence::{CandidateAnswer, Figures, PairEntry, PairError, Pairing, Report};
+pub use ledger::{DECISIONS_FILE, EVIDENCE_FILE, LedgerError, read_ledger};
 pub use messages::{AnswerError, Question, decision_from_wire};
 pub use record::{DecisionRecord, Driver, Entry, PairKey, Trade, Trading, intent_of};
 pub use sequencer::{Control, Engine, Input, Routing, SequencerError};

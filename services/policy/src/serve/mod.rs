@@ -1,0 +1,218 @@
+//! The process around the engine: journals, clients, the stream, the resource, probes.
+
+mod bars;
+mod candidate;
+mod halt;
+mod live;
+mod metrics;
+mod revisions;
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use tokio::sync::{mpsc, watch};
+use tokio_util::sync::CancellationToken;
+use tonic::service::Routes;
+use tradewind_journal::{Journal, JournalError};
+use tradewind_wire::bus::{Bus, BusAddress, BusError, FeedName, Follower};
+use tradewind_wire::client::{ClientError, channel};
+use tradewind_wire::convert::ConvertError;
+use tradewind_wire::pinning::{Pinning, PinningError};
+use tradewind_wire::probes::{self, ProbeError, Readiness};
+use tradewind_wire::process::Describe;
+use tradewind_wire::server::{BoundServer, ServerError};
+use tradewind_wire::telemetry::{Metrics, TelemetryError};
+use tradewind_wire::tls::Security;
+use tradewind_wire::v1::execution_client::ExecutionClient;
+
+use crate::control::Wanted;
+use crate::evidence::{PairEntry, PairError, Pairing};
+use crate::ledger::{DECISIONS_FILE, EVIDENCE_FILE};
+use crate::record::Entry;
+use crate::sequencer::{Engine, SequencerError};
+use crate::settings::Settings;
+
+pub use bars::Bars;
+pub use candidate::{Candidates, DEADLINE, Job, LATE};
+pub use halt::carry as carry_halt;
+pub use live::Live;
+pub use metrics::Figures;
+pub use revisions::{Revision, Revisions};
+
+/// Pause before the bus is asked again.
+const BUS_PAUSE: Duration = Duration::from_millis(250);
+
+/// Why the process ends.
+#[derive(Debug, thiserror::Error)]
+pub enum ServeError {
+    /// The decision journal or the engine on it.
+    #[error(transparent)]
+    Sequencer(#[from] SequencerError),
+    /// The evidence journal.
+    #[error(transparent)]
+    Pairing(#[from] PairError),
+    /// A journal cannot be opened.
+    #[error(transparent)]
+    Journal(#[from] JournalError),
+    /// A service refuses for good.
+    #[error(transparent)]
+    Client(#[from] ClientError),
+    /// A message cannot be used.
+    #[error(transparent)]
+    Convert(#[from] ConvertError),
+    /// The stream cannot be followed.
+    #[error(transparent)]
+    Bus(#[from] BusError),
+    /// The gRPC server.
+    #[error(transparent)]
+    Server(#[from] ServerError),
+    /// The probes.
+    #[error(transparent)]
+    Probes(#[from] ProbeError),
+    /// Metrics.
+    #[error(transparent)]
+    Telemetry(#[from] TelemetryError),
+    /// The kernel does not tell which CPUs are allowed.
+    #[error(transparent)]
+    Pinning(#[from] PinningError),
+    /// The process stops, as it was asked to.
+    #[error("stopped")]
+    Stopped,
+}
+
+impl ServeError {
+    /// The process ends because it was asked to.
+    #[must_use]
+    pub const fn is_stop(&self) -> bool {
+        matches!(self, Self::Stopped | Self::Client(ClientError::Stopped { .. }))
+    }
+}
+
+/// What the process is made from.
+#[derive(Debug)]
+pub struct Options {
+    /// Settings of the engine.
+    pub settings: Settings,
+    /// Feed that is followed.
+    pub feed: FeedName,
+    /// The event bus.
+    pub bus: BusAddress,
+    /// Directory of the journals.
+    pub data: PathBuf,
+    /// `host:port` of the execution service.
+    pub execution: String,
+    /// The inference services.
+    pub revisions: Revisions,
+    /// Certificates.
+    pub security: Security,
+    /// gRPC address.
+    pub listen: SocketAddr,
+    /// Address of probes and metrics.
+    pub http: SocketAddr,
+}
+
+/// Runs until `stop`. `wanted` is what the TradingPolicy says; nothing is decided before it says something.
+///
+/// # Errors
+/// [`ServeError`] when the process cannot go on; a restart continues where it was.
+pub async fn serve(options: Options, wanted: watch::Receiver<Option<Wanted>>, stop: CancellationToken) -> Result<(), ServeError> {
+    let metrics = Metrics::new()?;
+    let figures = Figures::new(&metrics);
+    let readiness = Readiness::new();
+    readiness.hold("journal", "being read");
+    let probes = tokio::spawn(probes::serve(options.http, probes::router(readiness.clone(), metrics), stop.clone()));
+    let engine = Engine::open(options.settings.clone(), Box::new(Journal::<Entry>::open(&options.data.join(DECISIONS_FILE))?))?;
+    let evidence = Journal::<PairEntry>::open(&options.data.join(EVIDENCE_FILE))?;
+    let pairing = Pairing::open(options.settings.shadow(), options.settings.instruments.clone(), Box::new(evidence))?;
+    tracing::info!(last_sequence = engine.last_sequence(), digest = engine.digest(), "journals read");
+    readiness.release("journal");
+
+    let live = Live::new(&engine, pairing, wanted.clone());
+    let describe = Describe::new("policy", "", Pinning::read()?, readiness);
+    let server = BoundServer::bind(options.listen, options.security.clone()).await?;
+    let routes = Routes::new(live.clone().service()).add_service(describe.service());
+    let grpc = tokio::spawn(server.run(routes, stop.clone()));
+
+    let execution = ExecutionClient::new(channel(&options.execution, &options.security)?);
+    tokio::spawn(halt::carry(execution.clone(), wanted.clone(), stop.clone()));
+    let (failed, mut failures) = mpsc::channel(1);
+    let candidates = Candidates::start(options.revisions.clone(), live.clone(), figures.clone(), failed);
+    let bars = Bars {
+        engine,
+        execution,
+        revisions: options.revisions,
+        candidates,
+        wanted,
+        live,
+        figures,
+        stop: stop.clone(),
+        stable: None,
+    };
+    let outcome = tokio::select! {
+        outcome = run(bars, &options.bus, &options.feed) => outcome,
+        Some(error) = failures.recv() => Err(error.into()),
+        () = stop.cancelled() => Err(ServeError::Stopped),
+    };
+    stop.cancel();
+    for ended in [
+        grpc.await.map(|outcome| outcome.map_err(ServeError::from)),
+        probes.await.map(|outcome| outcome.map_err(ServeError::from)),
+    ] {
+        match ended {
+            Ok(Err(error)) if outcome.as_ref().is_err_and(ServeError::is_stop) => return Err(error),
+            _ => {}
+        }
+    }
+    outcome
+}
+
+/// Follows the stream for as long as the process lives.
+async fn run(mut bars: Bars, bus: &BusAddress, feed: &FeedName) -> Result<(), ServeError> {
+    bars.resume().await?;
+    let mut follower = connect(&bars, bus, feed).await?;
+    loop {
+        let next = tokio::select! {
+            next = follower.next() => next,
+            () = bars.stop.cancelled() => return Err(ServeError::Stopped),
+        };
+        match next {
+            Ok(next) => bars.take(next).await?,
+            Err(error) if error.may_answer_later() => {
+                bars.live.waiting_for(error.to_string());
+                tokio::time::sleep(BUS_PAUSE).await;
+            }
+            Err(error) => return Err(error.into()),
+        }
+    }
+}
+
+/// Opens the feed, waiting for the server and for the first bar for as long as it takes.
+async fn connect(bars: &Bars, bus: &BusAddress, feed: &FeedName) -> Result<Follower, ServeError> {
+    let mut failures = 0_u32;
+    loop {
+        let opened = match Bus::connect(bus).await {
+            Ok(bus) => bus.open_feed(feed).await,
+            Err(error) => Err(error),
+        };
+        match opened {
+            Ok(feed) => {
+                feed.head().await.map(drop).or_else(|error| if error.may_answer_later() { Ok(()) } else { Err(error) })?;
+                bars.live.waiting_for("");
+                return Ok(feed.follow(bars.engine.last_sequence() + 1));
+            }
+            Err(error) if error.may_answer_later() => {
+                failures += 1;
+                if failures.is_power_of_two() {
+                    tracing::warn!(%error, failures, "the feed is not there, asking again");
+                }
+                bars.live.waiting_for(error.to_string());
+            }
+            Err(error) => return Err(error.into()),
+        }
+        tokio::select! {
+            () = tokio::time::sleep(BUS_PAUSE) => {}
+            () = bars.stop.cancelled() => return Err(ServeError::Stopped),
+        }
+    }
+}

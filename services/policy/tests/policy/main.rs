@@ -1,0 +1,7 @@
+//! Tests of the decision engine through its public interface.
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
+mod evidence;
+mod fixture;
+mod sequencer;
+mod serve;

@@ -1,0 +1,218 @@
+//! The sequencer: one record per bar, restarts that leave no trace, gates in their order.
+
+use std::collections::BTreeSet;
+
+use crate::fixture::{CANDIDATE, PAPER, STABLE, account, decision, holding, settings, stream};
+use proptest::prelude::*;
+use tradewind_domain::gates::AccountState;
+use tradewind_domain::money::Money;
+use tradewind_journal::testing::{Death, FaultyLog};
+use tradewind_journal::{Journal, JournalError, MemoryLog};
+use tradewind_policy::{
+    AccountSnapshot, Control, DECISIONS_FILE, Driver, Engine, Entry, Input, Routing, SequencerError, Trading, read_ledger,
+};
+
+fn rollout(step: u32, weight_bps: u32) -> Routing {
+    Routing { stable: STABLE.into(), candidate: Some(CANDIDATE.into()), step, weight_bps, confidence_bps: 9_500 }
+}
+
+/// Runs the stream from where the engine is; the account is flat.
+fn run(engine: &mut Engine, routing: &Routing, len: u64) -> Result<Vec<Entry>, SequencerError> {
+    run_with(engine, routing, PAPER, &account(1_000_000), len)
+}
+
+fn run_with(
+    engine: &mut Engine,
+    routing: &Routing,
+    control: Control,
+    account: &AccountSnapshot,
+    len: u64,
+) -> Result<Vec<Entry>, SequencerError> {
+    let due = engine.last_sequence() + 1;
+    let mut entries = Vec::new();
+    for (sequence, symbol, bar) in stream(len).into_iter().filter(|(sequence, ..)| *sequence >= due) {
+        let stable = decision(STABLE, &symbol, &bar, false);
+        let candidate = routing.candidate.as_ref().map(|bundle| decision(bundle, &symbol, &bar, true));
+        let (symbol, bar) = (&symbol, &bar);
+        entries.push(engine.decide(Input { sequence, symbol, bar, routing, control, account, stable, candidate })?.clone());
+    }
+    Ok(entries)
+}
+
+fn fresh() -> (Engine, MemoryLog<Entry>) {
+    let log = MemoryLog::new();
+    (Engine::open(settings(), Box::new(log.clone())).unwrap(), log)
+}
+
+#[test]
+fn one_record_per_bar_and_the_newest_can_be_asked_again() {
+    let (mut engine, log) = fresh();
+    let entries = run(&mut engine, &Routing::fixed(STABLE), 400).unwrap();
+    let keys: BTreeSet<_> = entries.iter().map(|entry| (entry.record.symbol.clone(), entry.record.index)).collect();
+    assert_eq!((keys.len(), log.records().len(), engine.records()), (400, 400, 400));
+    let trades = entries.iter().filter(|entry| entry.record.trade.is_some()).count();
+    assert!(trades > 50, "{trades} trades");
+    for entry in &entries {
+        assert_eq!(entry.record.trade.is_none(), !entry.record.reason.is_empty(), "{:?}", entry.record);
+        assert_eq!((entry.record.driver, entry.record.bundle.as_str()), (Driver::Stable, STABLE));
+    }
+
+    let (sequence, symbol, bar) = stream(400).pop().unwrap();
+    let (routing, account) = (Routing::fixed(STABLE), account(1));
+    let ask = |sequence| Input {
+        sequence,
+        symbol: &symbol,
+        bar: &bar,
+        routing: &routing,
+        control: PAPER,
+        account: &account,
+        stable: decision(STABLE, &symbol, &bar, true),
+        candidate: None,
+    };
+    assert_eq!(engine.decide(ask(sequence)).unwrap(), &entries[399], "the first answer stands");
+    assert_eq!(log.records().len(), 400);
+    assert!(matches!(engine.decide(ask(399)), Err(SequencerError::Past { found: 399, last: 400 })));
+    assert!(matches!(engine.decide(ask(401)), Err(SequencerError::Order { found: 199, expected: 200, .. })));
+}
+
+#[test]
+fn the_ledger_on_disk_is_the_digest_of_the_engine() {
+    let directory = tempfile::tempdir().unwrap();
+    let journal = Journal::<Entry>::open(&directory.path().join(DECISIONS_FILE)).unwrap();
+    let mut engine = Engine::open(settings(), Box::new(journal)).unwrap();
+    run(&mut engine, &rollout(1, 5_000), 120).unwrap();
+    let mut lines = Vec::new();
+    let digest = read_ledger(directory.path(), Some(&mut lines)).unwrap();
+    assert_eq!((digest.hex(), digest.lines()), (engine.digest(), 120));
+    let text = String::from_utf8(lines).unwrap();
+    assert_eq!(text.lines().count(), 120);
+    assert!(text.starts_with(r#"{"sequence":1,"symbol":"SPX","index":0,"#), "{}", &text[..80]);
+    assert!(!text.contains("-0.0,"), "a negative zero would be a sign of an empty sum");
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(12))]
+
+    /// Killed after any write, before or after the disk has it: the ledger is that of a run that was never killed.
+    #[test]
+    fn a_killed_engine_goes_on_as_if_nothing_had_happened(kills in prop::collection::vec((1_u64..60, any::<bool>()), 1..6)) {
+        let len = 240;
+        let (mut whole, _) = fresh();
+        run(&mut whole, &rollout(2, 5_000), len).unwrap();
+        let log = MemoryLog::<Entry>::new();
+        for (writes, after) in kills {
+            let death = if after { Death::AfterWrite } else { Death::BeforeWrite };
+            let mut engine = Engine::open(settings(), Box::new(FaultyLog::new(log.clone(), writes, death))).unwrap();
+            match run(&mut engine, &rollout(2, 5_000), len) {
+                Ok(_) => prop_assert_eq!(engine.digest(), whole.digest()),
+                Err(SequencerError::Journal(JournalError::Injected { .. })) => {}
+                Err(error) => return Err(TestCaseError::fail(error.to_string())),
+            }
+        }
+        let mut last = Engine::open(settings(), Box::new(log)).unwrap();
+        run(&mut last, &rollout(2, 5_000), len).unwrap();
+        prop_assert_eq!(last.digest(), whole.digest());
+    }
+}
+
+/// Design section 5: the unit of a canary is one symbol in one session; weight 0 never, 10000 always.
+#[test]
+fn the_candidate_drives_its_share_of_sessions() {
+    for (weight, range) in [(0, 0..=0), (1_000, 20..=65), (5_000, 160..=240), (10_000, 400..=400)] {
+        let (mut engine, _) = fresh();
+        let entries = run(&mut engine, &rollout(1, weight), 400).unwrap();
+        let driven: Vec<_> = entries.iter().filter(|entry| entry.record.driver == Driver::Candidate).collect();
+        assert!(range.contains(&driven.len()), "weight {weight}: {}", driven.len());
+        for entry in &entries {
+            let candidate = entry.record.driver == Driver::Candidate;
+            assert_eq!(entry.record.bundle, if candidate { CANDIDATE } else { STABLE });
+            assert_eq!(entry.record.decision.bundle, entry.record.bundle);
+            assert_eq!(entry.stable_decision().bundle, STABLE, "the stable is always there to compare with");
+            assert_eq!(entry.pair.as_ref().unwrap().candidate, CANDIDATE);
+        }
+    }
+}
+
+#[test]
+fn a_silent_candidate_falls_back_to_the_stable_and_the_record_says_so() {
+    let (mut engine, _) = fresh();
+    let (sequence, symbol, bar) = stream(1).pop().unwrap();
+    let stable = decision(STABLE, &symbol, &bar, false);
+    let account = account(1_000_000);
+    let routing = rollout(1, 10_000);
+    let input = Input {
+        sequence,
+        symbol: &symbol,
+        bar: &bar,
+        routing: &routing,
+        control: PAPER,
+        account: &account,
+        stable,
+        candidate: None,
+    };
+    let record = &engine.decide(input).unwrap().record;
+    assert_eq!((record.driver, record.bundle.as_str(), record.fallback), (Driver::Stable, STABLE, true));
+}
+
+#[test]
+fn halts_modes_and_limits_end_in_their_reason() {
+    let reasons = |control: Control, account: &AccountSnapshot| -> BTreeSet<String> {
+        let (mut engine, _) = fresh();
+        let entries = run_with(&mut engine, &Routing::fixed(STABLE), control, account, 300).unwrap();
+        let wanting = entries.into_iter().filter(|entry| entry.record.decision.execute);
+        wanting.map(|entry| if entry.record.trade.is_some() { "trade".into() } else { entry.record.reason }).collect()
+    };
+    let one = |reason: &str| BTreeSet::from([reason.to_owned()]);
+    let flat = account(1_000_000);
+    let with = |change: &dyn Fn(&mut AccountSnapshot)| {
+        let mut account = flat.clone();
+        change(&mut account);
+        account
+    };
+    assert_eq!(reasons(PAPER, &flat), one("trade"));
+    assert_eq!(reasons(Control { halt: true, ..PAPER }, &flat), one("policy_halt"));
+    assert_eq!(reasons(PAPER, &with(&|a| a.figures.state = AccountState::Halted)), one("account_halt"));
+    assert_eq!(reasons(PAPER, &with(&|a| a.figures.state = AccountState::ReduceOnly)), one("reduce_only"));
+    assert_eq!(reasons(PAPER, &with(&|a| a.figures.daily_pnl_bps = -300)), one("new_trades_blocked"));
+    assert_eq!(reasons(PAPER, &with(&|a| a.figures.daily_pnl_bps = -200)), one("session_drawdown"));
+    assert_eq!(reasons(PAPER, &with(&|a| a.figures.gross_exposure_bps = 1_500)), one("new_trades_blocked"));
+    assert_eq!(reasons(PAPER, &with(&|a| a.figures.equity = Money::ZERO)), one("position_risk"), "no equity, no risk");
+    let long = reasons(PAPER, &holding("SPX", 3));
+    assert_eq!(long, BTreeSet::from(["position_open".to_owned(), "trade".to_owned()]), "the same side is held, the other turns");
+}
+
+#[test]
+fn off_and_shadow_record_trades_and_send_none() {
+    for trading in [Trading::Off, Trading::Shadow, Trading::Paper] {
+        let (mut engine, _) = fresh();
+        let control = Control { halt: false, trading };
+        let entries = run_with(&mut engine, &Routing::fixed(STABLE), control, &account(1_000_000), 200).unwrap();
+        let trades: Vec<_> = entries.iter().filter(|entry| entry.record.trade.is_some()).collect();
+        assert!(!trades.is_empty());
+        assert!(trades.iter().all(|entry| entry.record.submission().is_some() == (trading == Trading::Paper)));
+        let Some(message) = trades[0].record.submission() else { continue };
+        assert_eq!(message.trade_id, format!("indices/{}/{}", message.symbol, message.index));
+        assert!(message.side == 1 && message.stop_ticks < message.reference_price_ticks || message.side == -1);
+    }
+}
+
+/// PO-54: the loss at the stop stays within the orchestrator's risk per trade, whatever the base size is.
+#[test]
+fn the_scale_keeps_the_loss_at_the_stop_within_the_risk_per_trade() {
+    let mut large = settings();
+    large.base_notional = Money::from_units(5_000_000);
+    large.orchestrator.base_risk_pct = 0.4;
+    let mut engine = Engine::open(large, Box::new(MemoryLog::new())).unwrap();
+    let entries = run(&mut engine, &Routing::fixed(STABLE), 300).unwrap();
+    let trades: Vec<_> = entries.iter().filter_map(|entry| Some((entry, entry.record.trade.as_ref()?))).collect();
+    assert!(!trades.is_empty());
+    for (entry, trade) in trades {
+        // 5,000,000 x scale, 600 ticks of 0.01 away from a price near 1000: 0.6 % of the notional.
+        let notional = 5_000_000.0 * f64::from(trade.risk_scale_bps) / 1e4;
+        let loss = notional * 600.0 / trade.reference_price.0 as f64;
+        let policy = entry.record.policy.as_ref().unwrap();
+        let cap = policy.max_risk_pct / 100.0 * 1_000_000.0;
+        assert!(loss <= cap && loss > cap * 0.99, "loss {loss} of {cap}");
+        assert!(trade.risk_scale_bps < policy.risk_scale_bps);
+    }
+}
