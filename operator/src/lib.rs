@@ -3,5 +3,6 @@
 pub mod build;
 pub mod controllers;
 pub mod plan;
+pub mod plugin;
 pub mod runtime;
 pub mod service;

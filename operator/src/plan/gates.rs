@@ -201,3 +201,145 @@ fn paired_pnl(gates: &Gates, goal: StepGoal<'_>, evidence: &Evidence) -> GateVer
         )
     }
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::expect_used)]
+    use super::*;
+    use crate::plan::evidence::{Figures, Paired};
+    use proptest::prelude::*;
+
+    const GOAL: StepGoal<'_> = StepGoal { name: "shadow", min_bars: 300 };
+
+    fn good(bars: u64) -> Evidence {
+        let figures = Figures { bars, turnover_bps: 20_000.0, ..Figures::default() };
+        Evidence {
+            bars_in_step: bars,
+            stable: figures,
+            candidate: figures,
+            paired: Some(Paired { n: bars, mean_bps: 0.0, lower_bps: -5.0, upper_bps: 5.0 }),
+            ..Evidence::default()
+        }
+    }
+
+    fn verdict(gate: Gate, evidence: &Evidence) -> Verdict {
+        judge(&Gates::default(), GOAL, evidence).into_iter().find(|v| v.gate == gate).unwrap().verdict
+    }
+
+    #[test]
+    fn all_pass_only_with_enough_bars() {
+        assert_eq!(overall(&judge(&Gates::default(), GOAL, &good(300))), Verdict::Pass);
+        assert_eq!(overall(&judge(&Gates::default(), GOAL, &good(299))), Verdict::Inconclusive);
+        assert_eq!(overall(&judge(&Gates::default(), GOAL, &good(0))), Verdict::Inconclusive);
+        assert_eq!(overall(&[]), Verdict::Error);
+    }
+
+    #[test]
+    fn one_late_answer_in_three_hundred_is_no_proof_and_two_are() {
+        for (misses, expected) in [(0, Verdict::Pass), (1, Verdict::Inconclusive), (2, Verdict::Fail)] {
+            let mut evidence = good(300);
+            evidence.candidate.deadline_misses = misses;
+            assert_eq!(verdict(Gate::DeadlineMiss, &evidence), expected, "{misses}");
+        }
+        // More bars dilute a single one.
+        let mut evidence = good(1_000);
+        evidence.candidate.deadline_misses = 1;
+        assert_eq!(verdict(Gate::DeadlineMiss, &evidence), Verdict::Pass);
+    }
+
+    #[test]
+    fn an_unanswered_bar_counts_like_a_late_one_and_no_answers_are_an_error() {
+        let mut evidence = good(300);
+        evidence.candidate.errors = 3;
+        assert_eq!(verdict(Gate::DeadlineMiss, &evidence), Verdict::Fail);
+        evidence.candidate = Figures::default();
+        assert_eq!(verdict(Gate::DeadlineMiss, &evidence), Verdict::Error);
+    }
+
+    #[test]
+    fn turnover_is_compared_with_a_floor_so_that_an_idle_stable_excuses_nothing_and_forbids_little() {
+        let table = [
+            (20_000.0, 40_000.0, 300, Verdict::Pass),
+            (20_000.0, 40_001.0, 300, Verdict::Fail),
+            (20_000.0, 40_001.0, 10, Verdict::Inconclusive),
+            (20_000.0, 80_001.0, 10, Verdict::Fail),
+            (0.0, 20_000.0, 300, Verdict::Pass),
+            (0.0, 20_001.0, 300, Verdict::Fail),
+            (0.0, 0.0, 300, Verdict::Pass),
+            (0.0, f64::NAN, 300, Verdict::Error),
+            (f64::INFINITY, 1.0, 300, Verdict::Error),
+            (0.0, -1.0, 300, Verdict::Error),
+        ];
+        for (stable, candidate, bars, expected) in table {
+            let mut evidence = good(bars);
+            evidence.stable.turnover_bps = stable;
+            evidence.candidate.turnover_bps = candidate;
+            assert_eq!(verdict(Gate::Turnover, &evidence), expected, "{stable} {candidate} {bars}");
+        }
+    }
+
+    #[test]
+    fn paired_profit_is_judged_by_where_its_interval_lies() {
+        let table = [
+            (-9.9, 20.0, 300, Verdict::Pass),
+            (-9.9, 20.0, 299, Verdict::Inconclusive),
+            (-10.1, 20.0, 300, Verdict::Inconclusive),
+            (-30.0, -10.1, 5, Verdict::Fail),
+            (f64::NEG_INFINITY, f64::INFINITY, 300, Verdict::Inconclusive),
+            (f64::NAN, 1.0, 300, Verdict::Error),
+            (2.0, 1.0, 300, Verdict::Error),
+        ];
+        for (lower, upper, bars, expected) in table {
+            let mut evidence = good(bars);
+            evidence.paired = Some(Paired { n: bars, mean_bps: 0.0, lower_bps: lower, upper_bps: upper });
+            assert_eq!(verdict(Gate::PairedPnl, &evidence), expected, "{lower} {upper} {bars}");
+        }
+        let unmeasured = Evidence { paired: None, ..good(300) };
+        assert_eq!(verdict(Gate::PairedPnl, &unmeasured), Verdict::Error);
+    }
+
+    #[test]
+    fn the_evidence_is_in_the_verdict() {
+        let all = judge(&Gates::default(), GOAL, &good(300));
+        let paired = all.iter().find(|v| v.gate == Gate::PairedPnl).unwrap();
+        let figures = (paired.bars, paired.value.as_str(), paired.lower.as_str(), paired.upper.as_str(), paired.margin.as_str());
+        assert_eq!(figures, (300, "0.0000", "-5.0000", "5.0000", "10"));
+        assert_eq!(
+            paired.message,
+            "candidate minus stable 0.000 bps a bar over 300 bars, interval -5.000 to 5.000 lies above minus the margin of 10"
+        );
+    }
+
+    proptest! {
+        /// Whatever was measured, a figure that is no number never passes, and texts fit into status.
+        #[test]
+        fn what_is_no_number_never_passes(which in 0_usize..5, bars in 0_u64..10_000, odd in prop::sample::select(vec![f64::NAN, f64::INFINITY, f64::NEG_INFINITY])) {
+            let mut evidence = good(bars);
+            let mut paired = evidence.paired.unwrap();
+            match which {
+                0 => evidence.candidate.turnover_bps = odd,
+                1 => evidence.stable.turnover_bps = odd,
+                2 => paired.mean_bps = f64::NAN,
+                3 => paired.lower_bps = if odd > 0.0 { f64::NAN } else { odd },
+                _ => paired.upper_bps = if odd > 0.0 { f64::NAN } else { odd },
+            }
+            evidence.paired = Some(paired);
+            let verdicts = judge(&Gates::default(), GOAL, &evidence);
+            prop_assert_ne!(overall(&verdicts), Verdict::Pass);
+            for v in &verdicts {
+                prop_assert!(v.message.len() <= 512 && [&v.value, &v.baseline, &v.lower, &v.upper, &v.margin].iter().all(|t| t.len() <= 32));
+            }
+        }
+
+        /// More bad answers never make the verdict better.
+        #[test]
+        fn more_misses_are_never_better(misses in 0_u64..50, more in 0_u64..50) {
+            let of = |misses| {
+                let mut evidence = good(500);
+                evidence.candidate.deadline_misses = misses;
+                match verdict(Gate::DeadlineMiss, &evidence) { Verdict::Pass => 0, Verdict::Inconclusive => 1, _ => 2 }
+            };
+            prop_assert!(of(misses) <= of(misses + more));
+        }
+    }
+}

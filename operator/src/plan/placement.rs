@@ -132,7 +132,7 @@ mod tests {
     #[test]
     fn the_tightest_node_is_taken_so_that_large_ones_stay_free() {
         let pool = [node("large", 8, 0), node("small", 2, 0)];
-        let placed = fit(&[ask("inference", 2), ask("risk", 6)], &pool).unwrap();
+        let placed = fit(&[ask("inference", 2), ask("risk", 5)], &pool).unwrap();
         let by_name: Vec<_> = placed.iter().map(|(ask, node)| (ask.what.as_str(), node.as_str())).collect();
         assert_eq!(by_name, [("risk", "large"), ("inference", "small")]);
     }

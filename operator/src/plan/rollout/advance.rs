@@ -197,7 +197,9 @@ impl Machine<'_> {
         rollout.phase = Phase::Promoting;
         rollout.paused_from = None;
         rollout.paused_at = None;
-        rollout.weight_bps = if rollout.candidate_bundle.is_empty() { 0 } else { ALL };
+        if !rollout.candidate_bundle.is_empty() && self.inputs.candidate_pods == Pods::Ready {
+            rollout.weight_bps = ALL;
+        }
         rollout.step_started_at = Some(Time(self.now));
         self.event(false, PolicyReason::Promoting, format!("bundle {bundle} takes over: {why}"));
     }
@@ -266,13 +268,14 @@ impl Machine<'_> {
         self.event(false, PolicyReason::Promoted, format!("bundle {} ({}): {message}", candidate.bundle, candidate.checkpoint));
     }
 
-    /// Verdicts go to status when one of them changes its kind; their figures alone cause no write. Bars counted up are
-    /// left out: that gate changes in each step.
+    /// Verdicts go to status when one of them changes its kind; their figures alone cause no write. Until there are enough
+    /// bars in a step every gate is Inconclusive, which is no news; an error is.
     fn refresh_verdicts(&mut self, verdicts: Vec<GateVerdict>) {
-        let kinds = |all: &[GateVerdict]| -> Vec<(Gate, Verdict)> {
-            all.iter().filter(|v| v.gate != Gate::MinBars).map(|v| (v.gate, v.verdict)).collect()
-        };
-        if kinds(&self.state.rollout.verdicts) != kinds(&verdicts) {
+        let kinds = |all: &[GateVerdict]| -> Vec<(Gate, Verdict)> { all.iter().map(|v| (v.gate, v.verdict)).collect() };
+        let enough = verdicts.iter().any(|v| v.gate == Gate::MinBars && v.verdict == Verdict::Pass);
+        let error = |all: &[GateVerdict]| all.iter().any(|v| v.verdict == Verdict::Error);
+        let news = enough || error(&verdicts) || error(&self.state.rollout.verdicts);
+        if news && kinds(&self.state.rollout.verdicts) != kinds(&verdicts) {
             self.state.rollout.verdicts = verdicts;
         }
     }
