@@ -38,5 +38,7 @@ mod tests {
     fn the_text_defines_the_schema_that_the_domain_implements() {
         assert_eq!(TACTICAL_SCHEMA_TEXT.lines().next(), Some(FEATURE_SCHEMA));
         assert_eq!(TACTICAL_SCHEMA_TEXT.lines().count(), 9);
+        let page = include_str!("../CHECKPOINT.md");
+        assert!(page.contains(&tactical_schema_digest()) && page.contains(TACTICAL_SCHEMA_TEXT), "CHECKPOINT.md is out of date");
     }
 }

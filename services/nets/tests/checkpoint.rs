@@ -118,8 +118,8 @@ fn every_violation_is_reported_at_once() {
     let found: Vec<_> = faults.list().iter().map(|fault| (fault.reason, fault.subject.as_str())).collect();
     let expected = [
         (Reason::UnknownFeatureSchema, "manifest.featureSchemaDigest"),
-        (Reason::ActionOrder, "manifest.agents"),
-        (Reason::ActionOrder, "manifest.actions"),
+        (Reason::BadActionOrder, "manifest.agents"),
+        (Reason::BadActionOrder, "manifest.actions"),
         (Reason::BadFormat, "manifest.temperatures"),
         (Reason::BadFormat, "manifest.trainingDataDigest"),
         (Reason::NotFinite, "agents.momentum.attention_weights"),
@@ -144,7 +144,7 @@ fn a_report_is_small() {
             values[i] = f32::NAN;
         }
     }
-    wrong.manifest.metrics = (0..64).map(|i| (format!("{i:0>200}"), f64::from(i))).collect();
+    wrong.manifest.metrics = (0..64).map(|i| (format!("{i:0>64}"), f64::from(i))).collect();
     wrong.manifest.feature_schema = "\u{0}".repeat(250);
     for report in [judge(&write(&wrong).unwrap()), judge(&file()), VerificationReport::unreachable(&"\u{1}".repeat(9_000))] {
         let text = report.to_json().unwrap();
@@ -153,7 +153,7 @@ fn a_report_is_small() {
         assert_eq!((back.verdict, back.reason), (report.verdict, report.reason));
     }
     let mut good = checkpoint(false);
-    good.manifest.metrics = (0..64).map(|i| (format!("{i:0>200}"), f64::from(i))).collect();
+    good.manifest.metrics = (0..64).map(|i| (format!("{i:0>64}"), f64::from(i))).collect();
     let text = judge(&write(&good).unwrap()).to_json().unwrap();
     assert!(text.len() <= 4096 && text.contains(r#""verdict":"Verified""#), "{text}");
 }

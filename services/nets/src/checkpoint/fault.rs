@@ -27,8 +27,10 @@ pub enum Reason {
     WrongRole,
     /// Trained on features that this release does not compute.
     UnknownFeatureSchema,
+    /// Networks of another shape than this release has.
+    UnknownArchitecture,
     /// Agents or their outputs in another order (ruling 1).
-    ActionOrder,
+    BadActionOrder,
     /// A tensor that the architecture does not have.
     UnknownTensor,
     /// A tensor that the architecture needs.

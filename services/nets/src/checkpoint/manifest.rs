@@ -17,8 +17,10 @@ pub const TACTICAL_ROLE: &str = "Tactical";
 const NORMALISER: &str = "identity";
 /// Entries that a map or list may have.
 const MAX_ENTRIES: usize = 64;
-/// Characters that a text may have.
+/// Bytes that a text may have.
 const MAX_TEXT: usize = 256;
+/// Bytes that a name may have: that of a figure or of an agent.
+const MAX_NAME: usize = 64;
 
 /// The manifest in the file's metadata (TA-52, TA-76). Unknown keys are refused.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -133,8 +135,13 @@ impl Reader<'_> {
         let training_data_digest = self.text("trainingDataDigest");
         let seeds = self.take("seeds", "a list of at most 64 integers", |value| list(value, Value::as_u64));
         let episode = self.take("episode", "an integer", Value::as_u64);
-        let metrics = self.take("metrics", "an object of at most 64 numbers", |value| map(value, Value::as_f64));
-        let hyperparameters = self.take("hyperparameters", "an object of at most 64 numbers", |value| map(value, Value::as_f64));
+        let metrics = self.take("metrics", "an object of at most 64 numbers with names of at most 64 characters", |value| {
+            map(value, Value::as_f64)
+        });
+        let hyperparameters =
+            self.take("hyperparameters", "an object of at most 64 numbers with names of at most 64 characters", |value| {
+                map(value, Value::as_f64)
+            });
         let code_revision = self.text("codeRevision");
         for key in self.object.keys() {
             self.faults.add(Reason::BadFormat, &format!("manifest.{key}"), "unknown key; see CHECKPOINT.md for the known ones");
@@ -190,7 +197,10 @@ fn texts(value: &Value) -> Option<Vec<String>> {
 
 fn map<T>(value: &Value, read: impl Fn(&Value) -> Option<T>) -> Option<BTreeMap<String, T>> {
     let object = value.as_object().filter(|object| object.len() <= MAX_ENTRIES)?;
-    object.iter().map(|(key, item)| (key.len() <= MAX_TEXT).then(|| read(item).map(|v| (key.clone(), v)))?).collect()
+    object
+        .iter()
+        .map(|(key, item)| ((1..=MAX_NAME).contains(&key.len())).then(|| read(item).map(|v| (key.clone(), v)))?)
+        .collect()
 }
 
 /// Compares with what this release serves. False when the role is another.
@@ -209,7 +219,7 @@ fn check(manifest: &Manifest, expected_role: &str, faults: &mut Faults) -> bool 
     let same = [
         ("featureSchema", &manifest.feature_schema, &fixed.feature_schema, Reason::UnknownFeatureSchema),
         ("featureSchemaDigest", &manifest.feature_schema_digest, &fixed.feature_schema_digest, Reason::UnknownFeatureSchema),
-        ("architecture", &manifest.architecture, &fixed.architecture, Reason::BadFormat),
+        ("architecture", &manifest.architecture, &fixed.architecture, Reason::UnknownArchitecture),
         ("normaliser", &manifest.normaliser, &fixed.normaliser, Reason::BadFormat),
     ];
     for (key, seen, allowed, reason) in same {
@@ -219,11 +229,11 @@ fn check(manifest: &Manifest, expected_role: &str, faults: &mut Faults) -> bool 
     }
     if manifest.agents != fixed.agents {
         let message = format!("is {}, must be {:?}", quote(&format!("{:?}", manifest.agents)), fixed.agents);
-        faults.add(Reason::ActionOrder, "manifest.agents", message);
+        faults.add(Reason::BadActionOrder, "manifest.agents", message);
     }
     if manifest.actions != fixed.actions {
         let message = format!("is {}, must be {:?}", quote(&format!("{:?}", manifest.actions)), fixed.actions);
-        faults.add(Reason::ActionOrder, "manifest.actions", message);
+        faults.add(Reason::BadActionOrder, "manifest.actions", message);
     }
     if !manifest.temperatures.keys().eq(fixed.temperatures.keys())
         || manifest.temperatures.values().any(|t| !(*t > 0.0 && *t <= 100.0))

@@ -86,6 +86,11 @@ impl VerificationReport {
         Self::rejected(Figures::default(), &Faults::one(Reason::SourceUnreachable, "source", message))
     }
 
+    /// The report on a file that is too large to be fetched.
+    pub fn too_large(message: &str) -> Self {
+        Self::rejected(Figures::default(), &Faults::one(Reason::TooLarge, "source", message))
+    }
+
     fn rejected(figures: Figures, faults: &Faults) -> Self {
         let worst = faults.worst();
         let mut message = worst.map_or_else(String::new, |fault| format!("{}: {}", fault.subject, fault.message));
