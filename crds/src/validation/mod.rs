@@ -2,9 +2,11 @@
 //!
 //! Every function collects all violations instead of stopping at the first.
 
+mod checkpoint;
 mod policy;
 mod profile;
 
+pub use checkpoint::validate_checkpoint;
 pub use policy::{validate_policy, validate_policy_with_profile};
 pub use profile::{Loosening, loosened, loosening_digest, validate_risk_profile};
 
@@ -40,6 +42,18 @@ impl std::fmt::Display for Violation {
 #[must_use]
 pub fn join(violations: &[Violation]) -> String {
     violations.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")
+}
+
+/// Checks the name of an object: names of its children are made from it.
+#[must_use]
+pub fn validate_name(name: &str) -> Vec<Violation> {
+    let plain = name.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-');
+    let ends = name.starts_with(|c: char| c.is_ascii_lowercase()) && !name.ends_with('-');
+    if plain && ends && name.len() <= crate::names::MAX_NAME {
+        return Vec::new();
+    }
+    let allowed = format!("at most {} characters a-z, 0-9 and -, starting with a letter", crate::names::MAX_NAME);
+    vec![Violation::new("metadata.name", format!("\"{name}\""), allowed, "names of Services are made from it")]
 }
 
 fn range(found: &mut Vec<Violation>, field: &str, value: i64, min: i64, max: i64) {

@@ -1,8 +1,9 @@
 //! Rules of a `TradingPolicy` that need exact arithmetic or another object.
 
 use super::{Violation, positive, range};
+use crate::Decimal;
 use crate::risk_profile::RiskProfileSpec;
-use crate::trading_policy::{InstrumentSpec, TradingPolicySpec};
+use crate::trading_policy::{InstrumentSpec, RolloutSpec, TradingPolicySpec};
 
 /// Checks a policy by itself.
 #[must_use]
@@ -18,8 +19,14 @@ pub fn validate_policy(spec: &TradingPolicySpec) -> Vec<Violation> {
         }
     }
     positive(&mut found, "spec.sizing.baseNotional", spec.sizing.base_notional);
-    positive(&mut found, "spec.tactical.stopAtrMultiple", spec.tactical.stop_atr_multiple);
-    positive(&mut found, "spec.tactical.targetAtrMultiple", spec.tactical.target_atr_multiple);
+    for (field, multiple) in [
+        ("spec.tactical.stopAtrMultiple", spec.tactical.stop_atr_multiple),
+        ("spec.tactical.targetAtrMultiple", spec.tactical.target_atr_multiple),
+    ] {
+        if !multiple.is_positive() || multiple > Decimal::from_units(100) {
+            found.push(Violation::new(field, multiple, "above 0 to 100", ""));
+        }
+    }
     rollout(&mut found, spec);
     for (role, placement) in
         [("inference", &spec.placement.inference), ("risk", &spec.placement.risk), ("execution", &spec.placement.execution)]
@@ -57,7 +64,7 @@ fn rollout(found: &mut Vec<Violation>, spec: &TradingPolicySpec) {
                 format!("spec.rollout.steps[{i}].weightBps"),
                 step.weight_bps,
                 format!("above {}", rollout.steps[i - 1].weight_bps),
-                "weights must rise from step to step",
+                format!("weights must rise from step to step, seen weightBps {:?}", weights(rollout)),
             ));
         }
     }
@@ -69,6 +76,10 @@ fn rollout(found: &mut Vec<Violation>, spec: &TradingPolicySpec) {
     if !rollout.promote.is_empty() && rollout.promote == rollout.abort {
         found.push(Violation::new("spec.rollout.promote", &rollout.promote, "another bundle than spec.rollout.abort", ""));
     }
+}
+
+fn weights(rollout: &RolloutSpec) -> Vec<i64> {
+    rollout.steps.iter().map(|step| step.weight_bps).collect()
 }
 
 /// Checks a policy against the profile whose account it trades.
@@ -91,8 +102,8 @@ pub fn validate_policy_with_profile(spec: &TradingPolicySpec, profile: &RiskProf
 mod tests {
     #![allow(clippy::unwrap_used, clippy::expect_used)]
     use super::*;
+    use crate::samples;
     use crate::validation::join;
-    use crate::{Decimal, samples};
 
     #[test]
     fn the_sample_is_valid_alone_and_with_its_profile() {
