@@ -18,6 +18,7 @@ pub mod routing;
 pub mod shadow;
 pub mod side;
 pub mod sizing;
+pub mod strategic;
 pub mod tactical;
 pub mod time;
 pub mod venue;

@@ -1,0 +1,42 @@
+//! The strategic stage: 30-minute bars to the 48x13 matrix, indicator signals to synergy events.
+//!
+//! [`StrategicFeatures`] turns closed bars into rows, [`CheckedMatrix`] judges a matrix, [`SharedContext`] and
+//! [`PolicyInput`] make of it what each network sees, [`synergy`] finds the patterns that ask for a decision.
+
+pub mod atr;
+mod candle;
+mod clock;
+mod config;
+mod context;
+mod degraded;
+mod features;
+mod inputs;
+mod kernel_sum;
+pub mod lvn;
+mod matrix;
+pub mod mlmi;
+pub mod mmd;
+pub mod momentum;
+pub mod nwrqk;
+pub mod regime_label;
+pub mod rsi;
+mod schema;
+pub mod skew;
+pub mod synergy;
+pub mod volatility;
+pub mod window;
+pub mod wma;
+
+pub use candle::{Candle, CandleError, MAX_VOLUME, PRICE_RANGE};
+pub use clock::BarClock;
+pub use config::{
+    AtrConfig, GapConfig, KernelConfig, MlmiConfig, MmdConfig, ProfileConfig, SkewConfig, StrategicConfig, StrategicConfigError,
+    SynergyConfig, VolatilityConfig,
+};
+pub use context::{CONTEXT, SharedContext, day_circle, fractional_hour};
+pub use degraded::Degraded;
+pub use features::{RETAINED, Readings, Snapshot, StrategicFeatureError, StrategicFeatures};
+pub use inputs::{Normaliser, NormaliserError, PolicyInput};
+pub use kernel_sum::gaussian_sum;
+pub use matrix::{CheckedMatrix, Fill, LEAST_ROWS, MAX_BAD_CELLS, Matrix, MatrixError, MatrixPolicy, feature_hash, pooled};
+pub use schema::{AGENT_WIDTHS, AGENTS, COLUMNS, FeatureSchema, Gathers, ROWS, SCHEMA, SchemaError, agent_id};

@@ -1,0 +1,211 @@
+//! The 13 columns, by name.
+
+use serde::{Deserialize, Serialize};
+
+/// Rows of a matrix: closed bars, oldest first (ST-6).
+pub const ROWS: usize = 48;
+/// Columns of a matrix (ST-8).
+pub const COLUMNS: usize = 13;
+/// Agents in the order of every list; the place is the agent's id.
+pub const AGENTS: [&str; 3] = ["mlmi", "nwrqk", "regime"];
+/// Columns that each agent sees (ST-7): its own features before the shared context.
+pub const AGENT_WIDTHS: [usize; 3] = [4, 4, 3];
+
+/// A versioned, named set of columns.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct FeatureSchema {
+    /// Name with version; a checkpoint that names another is refused.
+    pub name: &'static str,
+    /// Names in the order of the matrix.
+    pub columns: [&'static str; COLUMNS],
+}
+
+/// The schema implemented here: the layout of ST-8.
+pub const SCHEMA: FeatureSchema = FeatureSchema {
+    name: "strategic-48x13-v1",
+    columns: [
+        "mlmi_value",
+        "mlmi_signal",
+        "nwrqk_value",
+        "nwrqk_slope",
+        "lvn_distance",
+        "lvn_strength",
+        "time_hour_sin",
+        "time_hour_cos",
+        "momentum_20",
+        "momentum_50",
+        "mmd_score",
+        "volatility_30",
+        "volume_profile_skew",
+    ],
+};
+
+/// What each agent sees by default, in its order (ST-7, ST-8).
+const DEFAULT_FEATURES: [&[&str]; 3] = [
+    &["mlmi_value", "mlmi_signal", "momentum_20", "momentum_50"],
+    &["nwrqk_value", "nwrqk_slope", "lvn_distance", "lvn_strength"],
+    &["mmd_score", "volatility_30", "volume_profile_skew"],
+];
+
+/// Why columns and agents do not fit together.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum SchemaError {
+    /// No column has this name.
+    #[error("feature '{0}' is not a column of strategic-48x13-v1: use the names of the schema")]
+    UnknownFeature(String),
+    /// No column has this number.
+    #[error("feature index {0} is outside the matrix: use 0 to 12")]
+    UnknownIndex(usize),
+    /// An agent of this name does not exist.
+    #[error("agent '{0}' is unknown: the agents are mlmi, nwrqk and regime")]
+    UnknownAgent(String),
+    /// Too few or too many columns for an agent.
+    #[error("agent {agent} is given {found} features, its network takes {wanted}")]
+    Width {
+        /// The agent.
+        agent: &'static str,
+        /// Number of columns given.
+        found: usize,
+        /// Number of columns needed.
+        wanted: usize,
+    },
+    /// Another set or order of columns.
+    #[error("feature {index} of the checkpoint is '{found}', the schema strategic-48x13-v1 has '{wanted}' there")]
+    OtherColumns {
+        /// First place that differs.
+        index: usize,
+        /// Name in the checkpoint.
+        found: String,
+        /// Name in the schema.
+        wanted: String,
+    },
+}
+
+impl FeatureSchema {
+    /// Bars of `momentum_20`.
+    pub const SHORT_MOMENTUM: u32 = 20;
+    /// Bars of `momentum_50`.
+    pub const LONGEST_MOMENTUM: u32 = 50;
+
+    /// Place of a column.
+    ///
+    /// # Errors
+    /// [`SchemaError::UnknownFeature`]
+    pub fn column(&self, name: &str) -> Result<usize, SchemaError> {
+        self.columns.iter().position(|column| *column == name).ok_or_else(|| SchemaError::UnknownFeature(name.to_owned()))
+    }
+
+    /// Accepts exactly these names in this order: what a manifest's `feature_names` must say (ST-57, SU-45).
+    ///
+    /// # Errors
+    /// [`SchemaError::OtherColumns`] names the first place that differs.
+    pub fn check<S: AsRef<str>>(&self, names: &[S]) -> Result<(), SchemaError> {
+        for index in 0..self.columns.len().max(names.len()) {
+            let (found, wanted) = (names.get(index).map_or("", S::as_ref), self.columns.get(index).copied().unwrap_or(""));
+            if found != wanted {
+                return Err(SchemaError::OtherColumns { index, found: found.to_owned(), wanted: wanted.to_owned() });
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Id of an agent, its place in [`AGENTS`] (ST-155).
+///
+/// # Errors
+/// [`SchemaError::UnknownAgent`]
+pub fn agent_id(name: &str) -> Result<usize, SchemaError> {
+    AGENTS.iter().position(|agent| *agent == name).ok_or_else(|| SchemaError::UnknownAgent(name.to_owned()))
+}
+
+/// Columns that each agent gathers, in its order (ST-8): configuration, stored in the checkpoint.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "[Vec<usize>; 3]", into = "[Vec<usize>; 3]")]
+pub struct Gathers([Vec<usize>; 3]);
+
+impl Gathers {
+    /// Columns by their numbers; old checkpoints give them so.
+    ///
+    /// # Errors
+    /// [`SchemaError`]: a number outside the matrix or a width that no network takes.
+    pub fn from_indices(indices: [Vec<usize>; 3]) -> Result<Self, SchemaError> {
+        for ((agent, wanted), given) in AGENTS.into_iter().zip(AGENT_WIDTHS).zip(&indices) {
+            if given.len() != wanted {
+                return Err(SchemaError::Width { agent, found: given.len(), wanted });
+            }
+            if let Some(&outside) = given.iter().find(|index| **index >= COLUMNS) {
+                return Err(SchemaError::UnknownIndex(outside));
+            }
+        }
+        Ok(Self(indices))
+    }
+
+    /// Columns by their names.
+    ///
+    /// # Errors
+    /// [`SchemaError`]: a name that the schema does not have or a width that no network takes.
+    pub fn from_names<S: AsRef<str>>(names: [&[S]; 3]) -> Result<Self, SchemaError> {
+        let columns = |names: &[S]| names.iter().map(|name| SCHEMA.column(name.as_ref())).collect::<Result<Vec<_>, _>>();
+        let [mlmi, nwrqk, regime] = names.map(columns);
+        Self::from_indices([mlmi?, nwrqk?, regime?])
+    }
+
+    /// Columns of one agent (0 to 2).
+    #[must_use]
+    pub fn agent(&self, agent: usize) -> &[usize] {
+        &self.0[agent]
+    }
+}
+
+impl Default for Gathers {
+    fn default() -> Self {
+        Self(DEFAULT_FEATURES.map(|names| names.iter().filter_map(|name| SCHEMA.column(name).ok()).collect()))
+    }
+}
+
+impl TryFrom<[Vec<usize>; 3]> for Gathers {
+    type Error = SchemaError;
+
+    fn try_from(indices: [Vec<usize>; 3]) -> Result<Self, SchemaError> {
+        Self::from_indices(indices)
+    }
+}
+
+impl From<Gathers> for [Vec<usize>; 3] {
+    fn from(gathers: Gathers) -> Self {
+        gathers.0
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    /// ST-8
+    #[test]
+    fn default_columns_of_the_agents() {
+        let gathers = Gathers::default();
+        assert_eq!(gathers.agent(0), [0, 1, 8, 9]);
+        assert_eq!(gathers.agent(1), [2, 3, 4, 5]);
+        assert_eq!(gathers.agent(2), [10, 11, 12]);
+        assert_eq!(Gathers::from_names(DEFAULT_FEATURES).unwrap(), gathers);
+        assert_eq!(agent_id("regime"), Ok(2));
+        assert_eq!(agent_id("fvg").unwrap_err().to_string(), "agent 'fvg' is unknown: the agents are mlmi, nwrqk and regime");
+    }
+
+    /// ST-57, SU-45: other names, another order, too few columns.
+    #[test]
+    fn another_schema_is_refused() {
+        assert_eq!(SCHEMA.check(&SCHEMA.columns), Ok(()));
+        let mut swapped = SCHEMA.columns;
+        swapped.swap(3, 4);
+        assert!(matches!(SCHEMA.check(&swapped), Err(SchemaError::OtherColumns { index: 3, .. })));
+        assert!(matches!(SCHEMA.check(&SCHEMA.columns[..12]), Err(SchemaError::OtherColumns { index: 12, .. })));
+        let width = Gathers::from_indices([vec![0, 1, 9], vec![2, 3, 4, 5], vec![10, 11, 12]]);
+        assert_eq!(width, Err(SchemaError::Width { agent: "mlmi", found: 3, wanted: 4 }));
+        let outside = serde_json::from_str::<Gathers>("[[0,1,9,13],[2,3,4,5],[10,11,12]]").unwrap_err().to_string();
+        assert!(outside.contains("feature index 13 is outside"), "{outside}");
+        assert_eq!(SCHEMA.column("momentum_30"), Err(SchemaError::UnknownFeature("momentum_30".into())));
+    }
+}
