@@ -394,13 +394,13 @@ fn fit(base: Money, instrument: &Instrument, intent: TradeIntent, cap: Money) ->
         let distance = (intent.reference_price.0 - intent.stop.0).abs();
         Ok(Money::from_nanos(instrument.tick_value().nanos() * i128::from(lots.0) * i128::from(distance)))
     };
-    let (scale, loss) = (intent.risk_scale_bps, loss_at(intent.risk_scale_bps)?);
-    if loss <= cap {
-        return Ok((scale, loss));
+    let (mut scale, mut loss) = (intent.risk_scale_bps, loss_at(intent.risk_scale_bps)?);
+    // Lots round down, so one step may leave a lot too many; each step makes the scale smaller.
+    while loss > cap {
+        scale = u32::try_from(i128::from(scale) * cap.nanos() / loss.nanos()).unwrap_or(0).min(scale.saturating_sub(1));
+        loss = loss_at(scale)?;
     }
-    // Size is proportional to the scale and rounds down, so the scaled loss cannot exceed the cap.
-    let fitted = u32::try_from(i128::from(scale) * cap.nanos() / loss.nanos().max(1)).unwrap_or(0).min(scale);
-    Ok((fitted, loss_at(fitted)?))
+    Ok((scale, loss))
 }
 
 /// A loss in basis points of equity, rounded up; `None` when there is no equity.

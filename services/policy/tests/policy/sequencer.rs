@@ -207,12 +207,12 @@ fn the_scale_keeps_the_loss_at_the_stop_within_the_risk_per_trade() {
     let trades: Vec<_> = entries.iter().filter_map(|entry| Some((entry, entry.record.trade.as_ref()?))).collect();
     assert!(!trades.is_empty());
     for (entry, trade) in trades {
-        // 5,000,000 x scale, 600 ticks of 0.01 away from a price near 1000: 0.6 % of the notional.
-        let notional = 5_000_000.0 * f64::from(trade.risk_scale_bps) / 1e4;
-        let loss = notional * 600.0 / trade.reference_price.0 as f64;
+        // Whole lots of 5,000,000 x scale, whose stop is 600 ticks of 0.01 away.
+        let price = trade.reference_price.0 as f64 / 100.0;
+        let loss = (5_000_000.0 * f64::from(trade.risk_scale_bps) / 1e4 / price).floor() * 6.0;
         let policy = entry.record.policy.as_ref().unwrap();
         let cap = policy.max_risk_pct / 100.0 * 1_000_000.0;
-        assert!(loss <= cap && loss > cap * 0.99, "loss {loss} of {cap}");
+        assert!(loss <= cap && loss > cap * 0.98, "loss {loss} of {cap}");
         assert!(trade.risk_scale_bps < policy.risk_scale_bps);
     }
 }
