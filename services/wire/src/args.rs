@@ -1,10 +1,11 @@
 //! Arguments that all processes share; flatten them into a `clap` parser.
 
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::PathBuf;
 
 use clap::Args;
 
+use crate::bus::BusAddress;
 use crate::telemetry::LogFormat;
 use crate::tls::{Security, TlsError, TlsFiles};
 
@@ -49,10 +50,31 @@ pub struct ServeArgs {
     pub log_format: LogFormat,
 }
 
-/// How a process reaches the event bus.
+impl ServeArgs {
+    /// The gRPC address: without TLS, "all addresses" means all of this machine's loopback.
+    #[must_use]
+    pub fn listen_address(&self) -> SocketAddr {
+        let mut address = self.listen;
+        if self.tls.plaintext_loopback && address.ip().is_unspecified() {
+            address.set_ip(if address.is_ipv4() { Ipv4Addr::LOCALHOST.into() } else { Ipv6Addr::LOCALHOST.into() });
+        }
+        address
+    }
+}
+
+/// How a process reaches the event bus; `tls://` uses the certificates of [`TlsArgs`].
 #[derive(Args, Clone, Debug)]
 pub struct BusArgs {
     /// NATS server, for example nats://tradewind-nats:4222, or tls://... for TLS
     #[arg(long, env = "TRADEWIND_NATS_URL")]
     pub nats: String,
+}
+
+impl BusArgs {
+    /// The address for [`crate::bus::Bus::connect`]; `name` is how the server lists this process.
+    #[must_use]
+    pub fn address(&self, name: &str, tls: &TlsArgs) -> BusAddress {
+        let files = self.nats.starts_with("tls://").then(|| TlsFiles::in_directory(&tls.tls_dir));
+        BusAddress { url: self.nats.clone(), name: name.to_owned(), tls: files }
+    }
 }

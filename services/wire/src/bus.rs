@@ -6,6 +6,7 @@ mod follower;
 use std::time::Duration;
 
 use async_nats::jetstream::{self, stream};
+use tokio_util::sync::CancellationToken;
 
 use crate::client::chain;
 use crate::tls::TlsFiles;
@@ -145,6 +146,34 @@ impl Bus {
             .backpressure_on_inflight(false)
             .build(client);
         Ok(Self { context })
+    }
+
+    /// Connects as soon as the server is there. `waiting` hears of each failure.
+    ///
+    /// # Errors
+    /// [`BusError::Connect`] with the last failure when `stop` is cancelled.
+    pub async fn connect_patiently(
+        address: &BusAddress,
+        stop: &CancellationToken,
+        mut waiting: impl FnMut(&BusError),
+    ) -> Result<Self, BusError> {
+        let patience = crate::client::Patience { most: Duration::from_secs(1), ..Default::default() };
+        let mut failures = 0_u32;
+        loop {
+            let error = match Self::connect(address).await {
+                Ok(bus) => return Ok(bus),
+                Err(error) => error,
+            };
+            failures += 1;
+            if failures.is_power_of_two() {
+                tracing::warn!(failures, %error, "waiting for the event bus");
+            }
+            waiting(&error);
+            tokio::select! {
+                () = tokio::time::sleep(patience.pause(failures)) => {}
+                () = stop.cancelled() => return Err(error),
+            }
+        }
     }
 
     /// The feed, created when it is not there: file storage, nothing is ever removed.

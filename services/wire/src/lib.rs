@@ -7,6 +7,8 @@
 //! | [`convert`] | domain values to messages and back, checked |
 //! | [`tls`], [`server`], [`client`] | gRPC with mutual TLS, deadlines and patience |
 //! | [`bus`] | the feed of bars on JetStream |
+//! | [`download`] | fetching checkpoints and recorded bars |
+//! | [`hot`] | one bound thread that owns an engine |
 //! | [`telemetry`], [`probes`], [`process`], [`pinning`] | what an operator sees of a process |
 //! | [`args`], [`shutdown`] | what all command lines and mains have in common |
 
@@ -15,6 +17,8 @@ pub mod bus;
 pub mod client;
 pub mod config;
 pub mod convert;
+pub mod download;
+pub mod hot;
 pub mod pinning;
 pub mod probes;
 pub mod process;

@@ -12,7 +12,7 @@ use tonic::transport::server::TcpIncoming;
 use crate::tls::{Security, TlsError};
 
 /// Calls in flight at the end of a process may take this long.
-const GRACE: Duration = Duration::from_secs(5);
+const GRACE: Duration = Duration::from_secs(3);
 /// A peer that is gone is noticed within twice this time.
 const KEEPALIVE: Duration = Duration::from_secs(5);
 
@@ -62,7 +62,7 @@ impl BoundServer {
         self.address
     }
 
-    /// Serves until `stop` is cancelled, then gives calls in flight five seconds.
+    /// Serves until `stop` is cancelled, then gives calls in flight three seconds.
     ///
     /// # Errors
     /// [`ServerError::Transport`] for unusable certificates or a failed listener.

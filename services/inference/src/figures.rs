@@ -1,0 +1,115 @@
+//! What the process tells about its decisions (TA-55 to TA-57).
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use opentelemetry::KeyValue;
+use opentelemetry::metrics::{Counter, Histogram};
+use tradewind_domain::tactical::{AGENTS, Decision};
+use tradewind_wire::telemetry::Metrics;
+
+use crate::core::Decided;
+use crate::stages::{Stage, StageWindow};
+
+type Windows = Arc<Mutex<BTreeMap<Stage, StageWindow>>>;
+
+/// Metrics of one inference process.
+#[derive(Clone, Debug)]
+pub struct Figures {
+    latency: Histogram<f64>,
+    stages: Histogram<f64>,
+    decisions: Counter<u64>,
+    confidence: Histogram<f64>,
+    failures: Counter<u64>,
+    windows: Windows,
+}
+
+impl Figures {
+    /// Registers the instruments; names and buckets are those of TA-57.
+    #[must_use]
+    pub fn new(metrics: &Metrics) -> Self {
+        let meter = metrics.meter("inference");
+        let windows = Windows::default();
+        let observed = Arc::clone(&windows);
+        meter
+            .f64_observable_gauge("tactical_stage_latency_summary_seconds")
+            .with_description("Statistics of the last 1000 samples of a stage")
+            .with_callback(move |observer| {
+                for (stage, window) in observed.lock().unwrap_or_else(PoisonError::into_inner).iter() {
+                    let figures = window.summary();
+                    let named = [("mean", figures.mean), ("p50", figures.p50), ("p95", figures.p95), ("p99", figures.p99)];
+                    for (statistic, value) in named.into_iter().chain([("max", figures.max)]) {
+                        observer.observe(value, &[KeyValue::new("stage", stage.name()), KeyValue::new("statistic", statistic)]);
+                    }
+                }
+            })
+            .build();
+        Self {
+            latency: meter
+                .f64_histogram("tactical_inference_latency_seconds")
+                .with_boundaries(vec![0.001, 0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 1.0])
+                .with_description("From the question to the answer, inside the process")
+                .build(),
+            stages: meter
+                .f64_histogram("tactical_stage_latency_seconds")
+                .with_boundaries(vec![0.00001, 0.00002, 0.00005, 0.0001, 0.0002, 0.0005, 0.001, 0.002, 0.005, 0.01, 0.03, 0.1])
+                .with_description("Time of one stage of a decision")
+                .build(),
+            decisions: meter.u64_counter("tactical_decisions_total").with_description("Votes of each agent").build(),
+            confidence: meter
+                .f64_histogram("tactical_model_confidence")
+                .with_boundaries((0..=10).map(|tenth| f64::from(tenth) / 10.0).collect())
+                .with_description("Confidence of the winning action")
+                .build(),
+            failures: meter
+                .u64_counter("tactical_unanswered_total")
+                .with_description("Questions without a decision, by the code they were answered with")
+                .build(),
+            windows,
+        }
+    }
+
+    /// Counts a decision. Remembered answers count as latency, not as decisions.
+    pub fn decided(&self, decided: &Decided, waited: Duration, total: Duration) {
+        self.latency.record(total.as_secs_f64(), &[]);
+        let taken = [
+            (Stage::Queue, waited),
+            (Stage::AgentInference, decided.networks),
+            (Stage::FeaturesAndAggregation, decided.rest),
+            (Stage::Total, total),
+        ];
+        for (stage, taken) in taken {
+            self.stage(stage, taken);
+        }
+        if !decided.networks.is_zero() {
+            self.votes(&decided.decision);
+        }
+    }
+
+    /// Counts a question that got no decision.
+    pub fn failed(&self, code: tonic::Code) {
+        self.failures.add(1, &[KeyValue::new("code", format!("{code:?}"))]);
+    }
+
+    fn stage(&self, stage: Stage, taken: Duration) {
+        self.stages.record(taken.as_secs_f64(), &[KeyValue::new("stage", stage.name())]);
+        let mut windows = self.windows.lock().unwrap_or_else(PoisonError::into_inner);
+        if windows.entry(stage).or_default().add(taken, stage.target()) {
+            let (took_us, target_us) = (taken.as_micros(), stage.target().as_micros());
+            tracing::warn!(stage = stage.name(), took_us, target_us, "a stage took longer than its budget");
+        }
+    }
+
+    fn votes(&self, decision: &Decision) {
+        for (agent, vote) in AGENTS.into_iter().zip(&decision.agents) {
+            let action = match vote.vote {
+                1 => "long",
+                -1 => "short",
+                _ => "hold",
+            };
+            self.decisions.add(1, &[KeyValue::new("action_type", action), KeyValue::new("agent", agent)]);
+        }
+        self.confidence.record(decision.confidence, &[]);
+    }
+}
