@@ -5,7 +5,7 @@
 //! | MinBars | enough bars in this step | never | too few yet | never |
 //! | DeadlineMiss | share of bad answers within the limit, enough bars | lower bound of the share above the limit | between | no bar asked although bars were decided |
 //! | Turnover | ratio within the limit, enough bars | ratio above it (twice above it before enough bars) | too few bars | figures not finite |
-//! | PairedPnl | whole interval above minus the margin, enough bars | whole interval below minus the margin | between | not measured, not finite |
+//! | PairedPnl | whole interval above minus the margin, enough bars | whole interval below minus the margin | between | bars asked and not measured, not a number |
 
 use tradewind_crds::policy_status::{Gate, GateVerdict, Verdict};
 use tradewind_crds::trading_policy::Gates;
@@ -167,6 +167,10 @@ fn paired_pnl(gates: &Gates, goal: StepGoal<'_>, evidence: &Evidence) -> GateVer
     let margin = gates.paired_pnl.margin_bps.to_f64();
     let text = gates.paired_pnl.margin_bps.to_string();
     let Some(paired) = evidence.paired else {
+        let asked = evidence.candidate.bars + evidence.candidate.errors;
+        if asked == 0 {
+            return blank(Gate::PairedPnl, Verdict::Inconclusive, 0, text, "no bar was put to the candidate yet".into());
+        }
         return blank(Gate::PairedPnl, Verdict::Error, 0, text, "paired profit was not measured".into());
     };
     if paired.n == 0 {
@@ -296,6 +300,8 @@ mod tests {
         }
         let unmeasured = Evidence { paired: None, ..good(300) };
         assert_eq!(verdict(Gate::PairedPnl, &unmeasured), Verdict::Error);
+        let unasked = Evidence { paired: None, ..good(0) };
+        assert_eq!(verdict(Gate::PairedPnl, &unasked), Verdict::Inconclusive);
     }
 
     #[test]
