@@ -237,6 +237,7 @@ async fn work(
 }
 
 async fn chart_certificates(writes: &Writes, authority: &Authority, namespace: &str) -> Result<(), CertificateError> {
+    certificates::restart_outdated_bus(writes, namespace).await?;
     for process in CHART_PROCESSES {
         let request = leaf(process, namespace);
         certificates::issue(writes, authority, namespace, &request, &secret_name(process), Timestamp::now()).await?;

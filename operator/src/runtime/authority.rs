@@ -30,7 +30,7 @@ const ROOT_KEY: &str = "ca.key";
 const ROOT_LIFE: SignedDuration = SignedDuration::from_hours(10 * 365 * 24);
 const LEAF_LIFE: SignedDuration = SignedDuration::from_hours(365 * 24);
 /// Clocks of nodes differ: a certificate is valid from a little before it was made.
-const CLOCK_SKEW: SignedDuration = SignedDuration::from_mins(5);
+pub(super) const CLOCK_SKEW: SignedDuration = SignedDuration::from_mins(5);
 
 /// Why a certificate could not be made or read.
 #[derive(Debug, thiserror::Error)]

@@ -1,13 +1,13 @@
 //! The Secrets of the operator's own namespace: the root, and certificates of processes that the chart starts.
 
-use k8s_openapi::api::core::v1::Secret;
+use k8s_openapi::api::core::v1::{Pod, Secret};
 use k8s_openapi::jiff::Timestamp;
-use kube::api::ObjectMeta;
+use kube::api::{ListParams, ObjectMeta};
 use kube::{Api, ResourceExt};
 use tracing::info;
 use tradewind_crds::FIELD_MANAGER;
 
-use super::authority::{Authority, AuthorityError, ISSUED_FOR, LeafRequest, due};
+use super::authority::{Authority, AuthorityError, CLOCK_SKEW, ISSUED_FOR, LeafRequest, NOT_BEFORE, due};
 use super::writes::{WriteError, Writes};
 
 /// Secret of the root.
@@ -15,11 +15,14 @@ pub const ROOT_SECRET: &str = "tradewind-authority";
 /// Processes of the chart, each with a Secret `<name>-tls`.
 pub const CHART_PROCESSES: [&str; 2] = ["tradewind-nats", "tradewind-market"];
 
+/// Pod of the chart's event bus, and Secret of its certificate.
+const BUS: (&str, &str) = ("tradewind-nats-0", "tradewind-nats-tls");
+
 /// Why the operator's own certificates cannot be had.
 #[derive(Debug, thiserror::Error)]
 pub enum CertificateError {
     /// A Secret cannot be read.
-    #[error("Secret {name}: {source}")]
+    #[error("{name}: {source}")]
     Read {
         /// Its name.
         name: String,
@@ -90,9 +93,36 @@ pub async fn issue(
     Ok(())
 }
 
+/// Makes the event bus start again when its certificate was renewed since it started: a NATS server reads its files once.
+/// Called before [`issue`], so that between the renewal and the restart the kubelet had an hour to see the new Secret.
+///
+/// # Errors
+/// [`CertificateError`].
+pub async fn restart_outdated_bus(writes: &Writes, namespace: &str) -> Result<(), CertificateError> {
+    let (pod, secret) = BUS;
+    let Some(secret) = read(writes, namespace, secret).await? else { return Ok(()) };
+    let api: Api<Pod> = Api::namespaced(writes.client().clone(), namespace);
+    let failed = |source| CertificateError::Read { name: format!("Pod {pod}"), source: Box::new(source) };
+    let found = api.list(&ListParams::default().fields(&format!("metadata.name={pod}"))).await.map_err(failed)?;
+    for pod in found.items.iter().filter(|pod| started_before_issue(pod, &secret)) {
+        info!(pod = %pod.name_any(), "the certificate of the event bus was renewed: it starts again with the new one");
+        writes.delete(pod).await?;
+    }
+    Ok(())
+}
+
+/// Whether a container of `pod` has been running since before the certificate in `secret` was issued. A pod that still waits
+/// for the Secret has not started, whenever it was created.
+fn started_before_issue(pod: &Pod, secret: &Secret) -> bool {
+    let issued = secret.annotations().get(NOT_BEFORE).and_then(|text| text.parse::<Timestamp>().ok()).map(|from| from + CLOCK_SKEW);
+    let containers = pod.status.as_ref().and_then(|status| status.container_statuses.as_deref()).unwrap_or_default();
+    let started = containers.iter().filter_map(|container| container.state.as_ref()?.running.as_ref()?.started_at.as_ref());
+    started.into_iter().any(|started| issued.is_some_and(|issued| started.0 < issued))
+}
+
 async fn read(writes: &Writes, namespace: &str, name: &str) -> Result<Option<Secret>, CertificateError> {
     let api: Api<Secret> = Api::namespaced(writes.client().clone(), namespace);
-    api.get_opt(name).await.map_err(|source| CertificateError::Read { name: name.to_owned(), source: Box::new(source) })
+    api.get_opt(name).await.map_err(|source| CertificateError::Read { name: format!("Secret {name}"), source: Box::new(source) })
 }
 
 fn metadata(namespace: &str, name: &str) -> ObjectMeta {
@@ -102,5 +132,37 @@ fn metadata(namespace: &str, name: &str) -> ObjectMeta {
         namespace: Some(namespace.to_owned()),
         labels: Some(labels.into_iter().map(|(key, value)| (key.to_owned(), value.to_owned())).collect()),
         ..ObjectMeta::default()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::expect_used)]
+    use super::*;
+    use serde_json::json;
+
+    fn secret(issued: &str) -> Secret {
+        let from = issued.parse::<Timestamp>().unwrap() - CLOCK_SKEW;
+        serde_json::from_value(json!({"metadata": {"name": "tradewind-nats-tls", "annotations": {NOT_BEFORE: from.to_string()}}})).unwrap()
+    }
+
+    fn pod(state: serde_json::Value) -> Pod {
+        let container = json!({"name": "nats", "image": "", "imageID": "", "ready": true, "restartCount": 0, "state": state});
+        serde_json::from_value(json!({
+            "metadata": {"name": "tradewind-nats-0", "creationTimestamp": "2026-01-01T00:00:00Z"},
+            "status": {"containerStatuses": [container]}
+        }))
+        .unwrap()
+    }
+
+    #[test]
+    fn the_bus_starts_again_only_when_it_runs_with_a_former_certificate() {
+        let running = |at: &str| pod(json!({"running": {"startedAt": at}}));
+        let renewed = secret("2026-09-01T00:00:00Z");
+        assert!(started_before_issue(&running("2026-08-31T23:59:59Z"), &renewed));
+        assert!(!started_before_issue(&running("2026-09-01T00:00:01Z"), &renewed));
+        assert!(!started_before_issue(&pod(json!({"waiting": {"reason": "ContainerCreating"}})), &renewed));
+        assert!(!started_before_issue(&Pod::default(), &renewed));
+        assert!(!started_before_issue(&running("2026-01-01T00:00:00Z"), &Secret::default()), "an unknown age restarts nothing");
     }
 }
