@@ -19,7 +19,7 @@ pub enum BarsError {
         source: std::io::Error,
     },
     /// No file, or several, for a symbol.
-    #[error("{directory}: {found} files named *-{symbol}-1d-*.csv, exactly one is needed")]
+    #[error("{directory}: {found} files named {symbol}.csv, exactly one is needed")]
     Files {
         /// Directory searched.
         directory: PathBuf,
@@ -52,7 +52,7 @@ pub struct Series {
     pub bars: Vec<Bar>,
 }
 
-/// Reads `DIR/*-SYMBOL-1d-*.csv` for each symbol.
+/// Reads `DIR/SYMBOL.csv` for each symbol.
 ///
 /// # Errors
 /// [`BarsError`] names file and line.
@@ -75,7 +75,7 @@ fn series(directory: &Path, symbol: &str) -> Result<Series, BarsError> {
     for entry in std::fs::read_dir(directory).map_err(io(directory))? {
         let path = entry.map_err(io(directory))?.path();
         let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
-        if name.contains(&format!("-{symbol}-1d-")) && name.ends_with(".csv") {
+        if name == format!("{symbol}.csv") {
             paths.push(path);
         }
     }
@@ -138,7 +138,7 @@ mod tests {
     fn files(lines: &str) -> tempfile::TempDir {
         let directory = tempfile::tempdir().unwrap();
         let text = format!("ts_utc,open,high,low,close,volume\n{lines}");
-        std::fs::write(directory.path().join("index-SPX-1d-19990104_19990105.csv"), text).unwrap();
+        std::fs::write(directory.path().join("SPX.csv"), text).unwrap();
         directory
     }
 
@@ -158,7 +158,7 @@ mod tests {
             ["1999-01-04T00:00:00Z,1,2,3", "x,1,1,1,1,1", "1999-01-04T00:00:00Z,5,4,3,4,1", "1999-01-04T00:00:00Z,1,1,1,1,NaN"]
         {
             let error = read(files(bad).path(), &["SPX".to_owned()]).unwrap_err().to_string();
-            assert!(error.contains("index-SPX-1d-") && error.contains("line 2"), "{error}");
+            assert!(error.contains("SPX.csv") && error.contains("line 2"), "{error}");
         }
         let directory = files("");
         assert!(matches!(read(directory.path(), &["IXIC".to_owned()]), Err(BarsError::Files { found: 0, .. })));
