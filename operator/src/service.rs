@@ -168,6 +168,8 @@ async fn client() -> Result<Client, RunError> {
     let mut config = Config::infer().await?;
     config.default_retry = false;
     config.connect_timeout = Some(Duration::from_secs(5));
+    let agent = concat!("tradewind-operator/", env!("CARGO_PKG_VERSION"));
+    config.headers.push((http::header::USER_AGENT, http::HeaderValue::from_static(agent)));
     Ok(Client::try_from(config)?)
 }
 

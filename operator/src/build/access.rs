@@ -7,9 +7,9 @@ use super::owner::Owner;
 
 /// An account without a token: every process gets one of its own, few need more.
 #[must_use]
-pub fn service_account(owner: &Owner, component: &str, extra: &[(&str, &str)], name: &str) -> ServiceAccount {
+pub fn service_account(owner: &Owner, component: &str, name: &str) -> ServiceAccount {
     ServiceAccount {
-        metadata: owner.metadata(name.to_owned(), owner.labels(component, extra)),
+        metadata: owner.metadata(name.to_owned(), owner.labels(component, &[])),
         automount_service_account_token: Some(false),
         ..ServiceAccount::default()
     }

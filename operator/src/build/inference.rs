@@ -42,11 +42,18 @@ pub struct Bundle {
     pub certificate_stamp: String,
 }
 
+/// What the inference of all bundles of a policy shares.
+#[derive(Clone, Debug, PartialEq)]
+pub struct SharedChildren {
+    /// Account of the pods, without rights.
+    pub service_account: ServiceAccount,
+    /// Their traffic.
+    pub network_policy: NetworkPolicy,
+}
+
 /// Children of one bundle.
 #[derive(Clone, Debug, PartialEq)]
 pub struct InferenceChildren {
-    /// Its account, without rights.
-    pub service_account: ServiceAccount,
     /// `bundle.json`, immutable.
     pub config_map: ConfigMap,
     /// Its certificate.
@@ -55,8 +62,23 @@ pub struct InferenceChildren {
     pub service: Service,
     /// Its pods.
     pub stateful_set: StatefulSet,
-    /// Its traffic.
-    pub network_policy: NetworkPolicy,
+}
+
+/// Name of what the inference of all bundles of a policy shares.
+#[must_use]
+pub fn shared_name(policy: &str) -> String {
+    format!("{policy}-{COMPONENT}")
+}
+
+/// Account and traffic of the inference of a policy; `uris` are the checkpoints of all its bundles.
+#[must_use]
+pub fn shared(owner: &Owner, settings: &Settings, uris: &[String]) -> SharedChildren {
+    let name = shared_name(&owner.name);
+    let (labels, selector) = (owner.labels(COMPONENT, &[]), names::selector(COMPONENT, &owner.name));
+    SharedChildren {
+        service_account: service_account(owner, COMPONENT, &name),
+        network_policy: network_policy(owner, &name, labels, selector, &traffic(settings, uris), &settings.operator_namespace),
+    }
 }
 
 /// CPUs and memory of a role.
@@ -99,7 +121,7 @@ pub fn inference(owner: &Owner, settings: &Settings, bundle: &Bundle) -> Inferen
     let shell = Shell {
         labels: labels.clone(),
         annotations: BTreeMap::from([(pod::CERTIFICATE_STAMP.to_owned(), bundle.certificate_stamp.clone())]),
-        service_account: name.clone(),
+        service_account: shared_name(&owner.name),
         api_access: false,
         tls_secret: secret_name(&name),
         volumes: vec![config_volume(&config_name), checkpoint_volume()],
@@ -115,19 +137,10 @@ pub fn inference(owner: &Owner, settings: &Settings, bundle: &Bundle) -> Inferen
         claim: None,
     };
     InferenceChildren {
-        service_account: service_account(owner, COMPONENT, &extra, &name),
         config_map: bundle_config_map(owner, config_name, labels.clone(), &bundle.config),
         certificate: certificate(owner, &name, labels.clone()),
-        service: service(owner, &name, labels.clone(), selector.clone(), false),
+        service: service(owner, &name, labels, selector, false),
         stateful_set: stateful_set(owner, workload),
-        network_policy: network_policy(
-            owner,
-            &name,
-            labels,
-            selector,
-            &traffic(settings, &bundle.uris),
-            &settings.operator_namespace,
-        ),
     }
 }
 

@@ -185,7 +185,7 @@ pub(super) fn journaled(owner: &Owner, settings: &Settings, storage: &Storage, p
         claim: Some(Claim { name: "data", class: settings.class(&storage.class_name), size: storage.size.clone() }),
     };
     ProcessChildren {
-        service_account: service_account(owner, component, &[], &name),
+        service_account: service_account(owner, component, &name),
         certificate: certificate(owner, &name, labels.clone()),
         service: service(owner, &name, labels.clone(), selector.clone(), true),
         stateful_set: stateful_set(owner, workload),

@@ -9,3 +9,6 @@ pub mod pods;
 pub mod pool;
 pub mod risk_profile;
 pub mod trading_policy;
+
+#[cfg(test)]
+mod tests;

@@ -1,7 +1,7 @@
 //! The brake on rejected pods: counts pods that a kubelet refused to start, per workload.
 //!
 //! A set answers a rejected pod with another one within milliseconds. The watch sees each of them, even those
-//! that are gone before a pass runs; the third one trips the brake, before the fifth can exist.
+//! that are gone before a pass runs; the second one trips the brake, before the fifth can exist.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -15,7 +15,7 @@ pub const REJECTIONS: [&str; 5] =
     ["UnexpectedAdmissionError", "SMTAlignmentError", "TopologyAffinityError", "OutOfcpu", "OutOfmemory"];
 
 /// Rejected pods that trip the brake.
-pub const LIMIT: usize = 3;
+pub const LIMIT: usize = 2;
 /// First pause before one more pod is tried; doubles up to an hour.
 const FIRST_PAUSE: Duration = Duration::from_secs(60);
 const LONGEST_PAUSE: Duration = Duration::from_secs(3600);
@@ -139,15 +139,15 @@ mod tests {
     }
 
     #[test]
-    fn the_third_rejected_pod_trips_it_and_a_repeated_event_does_not_count() {
+    fn the_second_rejected_pod_trips_it_and_a_repeated_event_does_not_count() {
         let brake = Brake::default();
-        for uid in ["1", "1", "2", "2"] {
+        for uid in ["1", "1", "1"] {
             brake.look_at(&pod(uid, "UnexpectedAdmissionError"));
         }
         assert_eq!(brake.tripped("trading", "a"), None);
-        brake.look_at(&pod("3", "SMTAlignmentError"));
+        brake.look_at(&pod("2", "SMTAlignmentError"));
         let state = brake.tripped("trading", "a").unwrap();
-        assert_eq!(state.pods, 3);
+        assert_eq!(state.pods, 2);
         assert_eq!(state.reason, "SMTAlignmentError: not enough cpus");
         assert!(state.pause > Duration::from_secs(55) && state.pause <= FIRST_PAUSE);
         brake.release("trading", "a");

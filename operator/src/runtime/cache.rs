@@ -25,11 +25,12 @@ pub trait Cacheable: Resource<DynamicType = ()> + Clone + Debug + Send + Sync + 
 impl<K: Resource<DynamicType = ()> + Clone + Debug + Send + Sync + 'static> Cacheable for K {}
 
 type Key = (String, String);
+type OwnWrites<K> = BTreeMap<Key, (Arc<K>, Instant)>;
 
 /// Objects of one kind.
 pub struct Cache<K: Cacheable> {
     store: Store<K>,
-    own_writes: Arc<Mutex<BTreeMap<Key, (Arc<K>, Instant)>>>,
+    own_writes: Arc<Mutex<OwnWrites<K>>>,
 }
 
 impl<K: Cacheable> Clone for Cache<K> {

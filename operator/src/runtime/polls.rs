@@ -101,6 +101,17 @@ impl Heard {
             _ => None,
         }
     }
+
+    /// Whether it is too early to call the process silent: it was not asked yet, or only once or twice. Status keeps what it
+    /// says until this is decided, so that an operator that starts does not write down its own ignorance.
+    #[must_use]
+    pub fn undecided(&self) -> bool {
+        match self {
+            Self::Nothing => true,
+            Self::Silent { misses, .. } => *misses < MISSES,
+            Self::Answer { .. } => false,
+        }
+    }
 }
 
 /// Whose questions these are: kind, namespace, name.
@@ -192,6 +203,13 @@ impl Polls {
         }
     }
 
+    /// All questions, for tests that answer them.
+    #[cfg(test)]
+    pub(crate) fn questions(&self) -> Vec<(OwnerKey, Question)> {
+        let targets = self.lock();
+        targets.iter().flat_map(|(owner, all)| all.values().map(|target| (owner.clone(), target.question.clone()))).collect()
+    }
+
     fn due(&self) -> Vec<(OwnerKey, Question)> {
         let now = Instant::now();
         let mut found = Vec::new();
@@ -205,7 +223,7 @@ impl Polls {
     }
 
     /// Keeps the outcome; whether it is news.
-    fn note(&self, owner: &OwnerKey, question: &Question, outcome: Result<Answer, String>) -> bool {
+    pub(crate) fn note(&self, owner: &OwnerKey, question: &Question, outcome: Result<Answer, String>) -> bool {
         let mut targets = self.lock();
         let key = (question.asked, question.endpoint.clone());
         let Some(target) = targets.get_mut(owner).and_then(|all| all.get_mut(&key)) else { return false };
@@ -219,7 +237,10 @@ impl Polls {
             (Err(error), Heard::Silent { misses, .. }) => Heard::Silent { misses: misses.saturating_add(1), error },
             (Err(error), Heard::Nothing) => Heard::Silent { misses: 1, error },
         };
-        if target.question.eager { before.current() != target.heard.current() } else { gist(&before) != gist(&target.heard) }
+        let decided = before.undecided() != target.heard.undecided();
+        let differs =
+            if target.question.eager { before.current() != target.heard.current() } else { gist(&before) != gist(&target.heard) };
+        decided || differs
     }
 
     fn lock(&self) -> MutexGuard<'_, Targets> {
@@ -359,14 +380,27 @@ mod tests {
 
     #[test]
     fn an_eager_question_tells_everything_and_answers_survive_a_new_list() {
-        let (polls, question) = (polls(), question(true));
+        let polls = polls();
+        let question = Question { asked: Asked::Policy, eager: true, ..question(true) };
+        let bars = |bars_decided| Ok(Answer::Policy(Box::new(PolicyStatus { bars_decided, ..PolicyStatus::default() })));
         polls.ask(&owner(), vec![question.clone()]);
-        assert!(polls.note(&owner(), &question, state("Normal", 1)));
-        assert!(polls.note(&owner(), &question, state("Normal", 2)));
-        polls.ask(&owner(), vec![Question { every: Duration::from_secs(1), ..question.clone() }]);
-        assert!(polls.heard(&owner(), Asked::Risk, &question.endpoint).current().is_some());
+        assert!(polls.note(&owner(), &question, bars(1)));
+        assert!(polls.note(&owner(), &question, bars(2)));
+        let calm = Question { every: Duration::from_secs(1), eager: false, ..question.clone() };
+        polls.ask(&owner(), vec![calm.clone()]);
+        assert!(polls.heard(&owner(), Asked::Policy, &question.endpoint).current().is_some());
+        assert!(!polls.note(&owner(), &calm, bars(3)));
         polls.ask(&owner(), Vec::new());
-        assert_eq!(polls.heard(&owner(), Asked::Risk, &question.endpoint), Heard::Nothing);
+        assert_eq!(polls.heard(&owner(), Asked::Policy, &question.endpoint), Heard::Nothing);
+    }
+
+    #[test]
+    fn silence_is_told_once_it_is_certain() {
+        let (polls, question) = (polls(), question(false));
+        polls.ask(&owner(), vec![question.clone()]);
+        let lost = || polls.note(&owner(), &question, Err("refused".to_owned()));
+        assert_eq!([lost(), lost(), lost(), lost()], [false, false, true, false]);
+        assert!(!polls.heard(&owner(), Asked::Risk, &question.endpoint).undecided());
     }
 
     #[test]

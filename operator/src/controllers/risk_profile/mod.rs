@@ -28,7 +28,7 @@ use crate::build::trading::ProcessChildren;
 use crate::plan::conflict::{Claim, holder, message};
 use crate::plan::placement::{Ask, fit};
 use crate::runtime::brake::Tripped;
-use crate::runtime::polls::{Answer, Asked, Heard, Question};
+use crate::runtime::polls::{self, Answer, Asked, Question};
 
 /// Time between two questions while something changes, and when nothing does.
 const BUSY: Duration = Duration::from_secs(2);
@@ -86,7 +86,10 @@ pub async fn pass(profile: Arc<RiskProfile>, context: Arc<Context>) -> Result<Ne
     // build, apply
     let set = if start { Some(apply(&profile, &owner, &placement, tripped.as_ref(), &context, now).await?) } else { None };
     // status
-    let (risk, info) = ask(&context, &owner, &profile, &name, set.is_some());
+    let Heard { risk, info, undecided } = ask(&context, &owner, &profile, &name, set.is_some());
+    if undecided && stall.is_none() && profile.status.is_some() {
+        return Ok(next(None, tripped.as_ref())); // the answer, or certain silence, brings the next pass
+    }
     let waiting = stall.as_ref().map(|stall| stall.reason);
     let trouble = pods::trouble(&context, &owner.namespace, &name);
     let seen = Seen { profile: &profile, placement, stall, set, trouble, risk, info };
@@ -189,14 +192,16 @@ fn has_said(profile: &RiskProfile, reason: RiskReason) -> bool {
     conditions.iter().any(|c| c.r#type == ConditionType::Stalled && c.reason == reason.as_str())
 }
 
+/// What the risk service has said.
+struct Heard {
+    risk: Option<RiskStatus>,
+    info: Option<ProcessInfo>,
+    /// It runs and was not asked often enough to call it silent.
+    undecided: bool,
+}
+
 /// Says what to ask from now on and answers with what was heard so far.
-fn ask(
-    context: &Context,
-    owner: &Owner,
-    profile: &RiskProfile,
-    name: &str,
-    runs: bool,
-) -> (Option<RiskStatus>, Option<ProcessInfo>) {
+fn ask(context: &Context, owner: &Owner, profile: &RiskProfile, name: &str, runs: bool) -> Heard {
     let key = ("RiskProfile", owner.namespace.clone(), owner.name.clone());
     let endpoint = format!("{}:{GRPC_PORT}", names::service_host(name, &owner.namespace));
     let heard = |asked| context.polls.heard(&key, asked, &endpoint);
@@ -210,10 +215,11 @@ fn ask(
     };
     let settled = risk.as_ref().is_some_and(|risk| Some(risk.observed_generation) == profile.metadata.generation)
         && info.is_some()
-        && !matches!(heard(Asked::Risk), Heard::Silent { .. });
+        && !matches!(heard(Asked::Risk), polls::Heard::Silent { .. });
     let every = if settled { IDLE } else { BUSY };
     let question = |asked| Question { asked, endpoint: endpoint.clone(), every, eager: false };
     let questions = if runs { vec![question(Asked::Risk), question(Asked::Describe)] } else { Vec::new() };
+    let undecided = runs && (heard(Asked::Risk).undecided() || heard(Asked::Describe).undecided());
     context.polls.ask(&key, questions);
-    (risk, info)
+    Heard { risk, info, undecided }
 }

@@ -14,7 +14,7 @@ use super::observe::Observed;
 use crate::build::certificates::{leaf, secret_name};
 use crate::build::config::{BundleContent, UnusableSpec, bundle_json, trading_json};
 use crate::build::disruption::budget;
-use crate::build::inference::{Bundle, InferenceChildren, inference};
+use crate::build::inference::{Bundle, InferenceChildren, SharedChildren, inference, shared, shared_name};
 use crate::build::owner::Owner;
 use crate::build::trading::{ProcessChildren, Trading, TradingChildren, trading};
 use crate::controllers::apply::{Applied, Apply, ApplyError, certificate_stamp};
@@ -45,6 +45,12 @@ pub(super) async fn apply(
 ) -> Result<AppliedChildren, PassError> {
     let apply = Apply::new(context, owner, now);
     let mut done = AppliedChildren { runs: false, inference: Vec::new() };
+    if !plan.keep.is_empty() {
+        let uris: Vec<String> = plan.keep.iter().map(|revision| revision.uri.clone()).collect();
+        let SharedChildren { service_account, network_policy } = shared(owner, &context.settings, &uris);
+        apply.ensure(service_account).await?;
+        apply.ensure(network_policy).await?;
+    }
     for revision in &plan.keep {
         let bundle = bundle(policy, owner, context, observed, revision, now)?;
         let set = apply_inference(&apply, inference(owner, &context.settings, &bundle)).await?;
@@ -111,12 +117,10 @@ fn bundle(
 }
 
 async fn apply_inference(apply: &Apply<'_>, children: InferenceChildren) -> Result<Applied<StatefulSet>, ApplyError> {
-    let InferenceChildren { service_account, config_map, certificate, service, stateful_set, network_policy } = children;
-    apply.ensure(service_account).await?;
+    let InferenceChildren { config_map, certificate, service, stateful_set } = children;
     apply.ensure_immutable(config_map).await?;
     apply.ensure_certificate(certificate).await?;
     apply.ensure(service).await?;
-    apply.ensure(network_policy).await?;
     apply.ensure_set(stateful_set).await
 }
 
@@ -139,7 +143,7 @@ async fn apply_trading(apply: &Apply<'_>, children: TradingChildren) -> Result<(
 /// Deletes what belongs to no kept bundle. Names are unique across kinds, so one list serves all; volumes are not touched.
 async fn sweep(apply: &Apply<'_>, owner: &Owner, plan: &Plan) -> Result<(), ApplyError> {
     let (engine, execution) = (names::policy_engine(&owner.name), names::execution(&owner.name));
-    let mut keep = BTreeSet::from([names::trading_config(&owner.name), owner.name.clone()]);
+    let mut keep = BTreeSet::from([names::trading_config(&owner.name), shared_name(&owner.name), owner.name.clone()]);
     keep.extend([secret_name(&engine), secret_name(&execution), engine, execution]);
     for revision in &plan.keep {
         let name = names::inference(&owner.name, &revision.bundle);

@@ -12,7 +12,7 @@ use tradewind_crds::{ConditionStatus, ConditionType, ModelCheckpoint, RiskProfil
 use crate::controllers::context::Context;
 use crate::plan::bundle::revision;
 use crate::plan::conflict::{Claim, holder, message};
-use crate::plan::rollout::{State, Wanted};
+use crate::plan::rollout::{Pods, State, Wanted};
 
 /// Everything that a policy refers to.
 #[derive(Debug)]
@@ -48,7 +48,7 @@ impl World {
     }
 
     /// Why nothing new may begin.
-    pub(super) fn blocked(&self, policy: &TradingPolicy, state: &State) -> Option<(PolicyReason, String)> {
+    pub(super) fn blocked(&self, policy: &TradingPolicy, state: &State, stable_pods: &Pods) -> Option<(PolicyReason, String)> {
         if let Some(message) = &self.conflict {
             return Some((PolicyReason::AccountConflict, message.clone()));
         }
@@ -62,10 +62,12 @@ impl World {
         if !faults.is_empty() {
             return Some((PolicyReason::InvalidSpec, join(&faults)));
         }
-        // the first start does not wait for it: both start side by side, and execution fails closed without it
+        // the first start does not wait for it: both start side by side, and execution fails closed without it; pods that
+        // the kubelet rejects are the worse news
         let conditions = profile.status.as_ref().map(|status| status.conditions.as_slice()).unwrap_or_default();
         let ready = find_condition(conditions, ConditionType::Ready);
-        if state.stable.is_some() && ready.is_none_or(|ready| ready.status != ConditionStatus::True) {
+        let worse = matches!(stable_pods, Pods::Rejected(_));
+        if state.stable.is_some() && !worse && ready.is_none_or(|ready| ready.status != ConditionStatus::True) {
             let why = ready.map_or("it has no status yet", |ready| ready.message.as_str());
             return Some((PolicyReason::WaitingForRiskProfile, format!("RiskProfile {name} is not ready: {why}")));
         }

@@ -35,7 +35,7 @@ pub async fn pass(policy: Arc<TradingPolicy>, context: Arc<Context>) -> Result<N
     let world = World::read(&policy, &context);
     let observed = Observed::look(&context, &owner, &policy, &state).await?;
     // validate
-    let blocked = world.blocked(&policy, &state);
+    let blocked = world.blocked(&policy, &state, &observed.stable_pods(&state));
     // plan
     let plan = plan(&policy, &context, &owner, &world, &observed, &state, blocked.as_ref(), now).await?;
     // build, apply
@@ -43,6 +43,9 @@ pub async fn pass(policy: Arc<TradingPolicy>, context: Arc<Context>) -> Result<N
     let applied = children::apply(&policy, &owner, &context, &world, &observed, &plan, runs, now).await?;
     // status
     observed.ask(&context, &owner, &plan, applied.runs);
+    if observed.undecided && !plan.changed && policy.status.is_some() && observed.brake_pause().is_none() {
+        return Ok(next(&plan, &observed, blocked.as_ref())); // an answer, or certain silence, brings the next pass
+    }
     let before = serde_json::to_value(policy.status.clone().unwrap_or_default())?;
     let (status, notices) = status::status(&policy, &world, &observed, &plan, &applied, now);
     if state.rollout.phase != plan.next.rollout.phase {

@@ -1,6 +1,6 @@
 //! What runs: sets and pods of this policy, and what its processes say.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use tradewind_crds::TradingPolicy;
@@ -36,9 +36,13 @@ pub(super) struct Observed {
     pub(super) execution_placed: bool,
     pub(super) evidence: Option<Evidence>,
     pub(super) pinning: Vec<PinningReport>,
+    /// Pods that were not asked often enough: what status says of them stays.
+    pub(super) unheard: BTreeSet<String>,
     /// Brakes by name of the set.
     tripped: BTreeMap<String, Tripped>,
     complete: bool,
+    /// A process that runs was not asked often enough to call it silent.
+    pub(super) undecided: bool,
 }
 
 impl Observed {
@@ -52,8 +56,10 @@ impl Observed {
             execution_placed: false,
             evidence: None,
             pinning: Vec::new(),
+            unheard: BTreeSet::new(),
             tripped: BTreeMap::new(),
             complete: true,
+            undecided: false,
         };
         let inference = |bundle: &str| names::inference(&owner.name, bundle);
         if let Some(stable) = &state.stable {
@@ -89,15 +95,22 @@ impl Observed {
     fn listen(&mut self, context: &Context, owner: &Owner, policy: &TradingPolicy, state: &State) {
         let key = key(owner);
         let engine = endpoint(owner, &names::policy_engine(&owner.name));
-        if let Some(Answer::Policy(status)) = context.polls.heard(&key, Asked::Policy, &engine).current() {
+        let heard = context.polls.heard(&key, Asked::Policy, &engine);
+        if let Some(Answer::Policy(status)) = heard.current() {
             self.evidence = Some(evidence(status));
         }
+        self.undecided |= self.policy != Pods::Absent && heard.undecided();
         let mut hear = |role: &str, set: &str, asked: &RolePlacement| {
             let heard = context.polls.heard(&key, Asked::Describe, &endpoint(owner, set));
             let report = match heard.current() {
                 Some(Answer::Describe(info)) => report(role, set, asked, info),
                 _ => None,
             };
+            let runs = context.caches.stateful_sets.get(&owner.namespace, set).is_some();
+            if runs && heard.undecided() {
+                self.undecided = true;
+                self.unheard.insert(pod_name(set));
+            }
             self.complete &= report.is_some();
             self.pinning.extend(report);
         };
@@ -184,7 +197,12 @@ fn rejected(set: &str, tripped: &Tripped) -> String {
 }
 
 fn report(role: &str, set: &str, asked: &RolePlacement, info: &ProcessInfo) -> Option<PinningReport> {
-    pods::pinning(role, format!("{set}-0"), asked, info)
+    pods::pinning(role, pod_name(set), asked, info)
+}
+
+/// The one pod of a set.
+pub(super) fn pod_name(set: &str) -> String {
+    format!("{set}-0")
 }
 
 fn evidence(status: &PolicyStatus) -> Evidence {

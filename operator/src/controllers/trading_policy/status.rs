@@ -2,12 +2,13 @@
 
 use k8s_openapi::jiff::Timestamp;
 use tradewind_crds::conditions::{find_condition, set_condition};
+use tradewind_crds::policy_status::PinningReport;
 use tradewind_crds::trading_policy::CpuMode;
-use tradewind_crds::{ConditionStatus, ConditionType, TradingPolicy, TradingPolicyStatus};
+use tradewind_crds::{ConditionStatus, ConditionType, TradingPolicy, TradingPolicyStatus, names};
 
 use super::children::AppliedChildren;
 use super::dereference::World;
-use super::observe::Observed;
+use super::observe::{Observed, pod_name};
 use crate::plan::bundle::Content;
 use crate::plan::conditions::{condition, cpu_pinned, of_rollout, trading_allowed};
 use crate::plan::rollout::Plan;
@@ -29,8 +30,8 @@ pub(super) fn status(
     status.observed_generation = generation;
     status.summary = Some(plan.outlook.message.chars().take(1_000).collect());
     let profile = world.profile();
+    status.pinning = pinning(policy, &before, observed, plan);
     let risk_pods = profile.and_then(|profile| profile.status.as_ref()).map(|status| status.pinning.clone()).unwrap_or_default();
-    status.pinning = observed.pinning.clone();
     status.pinning.extend(risk_pods);
     let mut all = of_rollout(&plan.outlook, &plan.next, generation, now);
     let (value, reason, message) = cpu_pinned(&asked(policy, world, plan), &status.pinning);
@@ -62,6 +63,19 @@ pub(super) fn status(
     (status, notices)
 }
 
+/// CPUs of execution and of the bundles that are kept, as last reported.
+fn pinning(policy: &TradingPolicy, before: &TradingPolicyStatus, observed: &Observed, plan: &Plan) -> Vec<PinningReport> {
+    let name = policy.metadata.name.as_deref().unwrap_or_default();
+    let kept = [&plan.next.stable, &plan.next.candidate].into_iter().flatten();
+    let mut pods: Vec<String> = kept.map(|revision| pod_name(&names::inference(name, &revision.bundle))).collect();
+    pods.push(pod_name(&names::execution(name)));
+    let known = before.pinning.iter().filter(|report| observed.unheard.contains(&report.pod_name));
+    let mut reports: Vec<PinningReport> =
+        observed.pinning.iter().chain(known).filter(|report| pods.contains(&report.pod_name)).cloned().collect();
+    reports.sort_by(|a, b| a.pod_name.cmp(&b.pod_name));
+    reports
+}
+
 /// Roles and modes that should run.
 fn asked(policy: &TradingPolicy, world: &World, plan: &Plan) -> Vec<(&'static str, CpuMode)> {
     let revision = plan.next.stable.as_ref().or(plan.next.candidate.as_ref());
@@ -91,8 +105,10 @@ fn switches(before: &TradingPolicyStatus, after: &TradingPolicyStatus) -> Vec<No
         let Some(new) = find_condition(&after.conditions, r#type) else { continue };
         let old = find_condition(&before.conditions, r#type);
         let same = old.is_some_and(|old| old.status == new.status && old.reason == new.reason);
+        let switched = old.is_none_or(|old| old.status != new.status);
+        let told = switched || matches!(new.reason.as_str(), "Halted" | "ReduceOnly");
         let first_and_open = old.is_none() && new.status != ConditionStatus::True;
-        if same || first_and_open || new.status == ConditionStatus::Unknown {
+        if same || !told || first_and_open || new.status == ConditionStatus::Unknown {
             continue;
         }
         let note = format!("{}: {}", r#type, new.message);

@@ -1,0 +1,203 @@
+//! Lives without an accident: start, promotion, rollback, rejection, and silence afterwards.
+
+use serde_json::json;
+
+use super::cluster::{Evidence, Operator};
+use super::{authority, checkpoint, declared, point_at, run_until};
+
+#[tokio::test]
+async fn from_nothing_to_healthy_and_then_silence() {
+    let (cluster, root) = (declared(), authority());
+    let mut operator = Operator::start(&cluster, &root);
+    run_until(&cluster, &mut operator, &root, |cluster| cluster.phase() == "Healthy").await;
+    let policy = cluster.get("tradingpolicies", "indices").unwrap();
+    let conditions = policy["status"]["conditions"].as_array().unwrap();
+    let of = |kind: &str| conditions.iter().find(|c| c["type"] == json!(kind)).unwrap()["status"].clone();
+    assert_eq!(
+        (of("Ready"), of("Stalled"), of("CpuPinned"), of("TradingAllowed")),
+        (json!("True"), json!("False"), json!("True"), json!("True"))
+    );
+    // design: quiet when nothing changes, also for an operator that has just started
+    let before = cluster.writes().len();
+    let mut fresh = Operator::start(&cluster, &root);
+    for _ in 0..3 {
+        super::pass_time(600);
+        fresh.round(&cluster).await.unwrap();
+        operator.round(&cluster).await.unwrap();
+    }
+    assert_eq!(cluster.writes()[before..], Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn a_promotion_writes_this_and_nothing_else() {
+    let (cluster, root) = (declared(), authority());
+    let mut operator = Operator::start(&cluster, &root);
+    run_until(&cluster, &mut operator, &root, |cluster| cluster.phase() == "Healthy").await;
+    let old = cluster.get("tradingpolicies", "indices").unwrap()["status"]["stable"]["bundle"].as_str().unwrap().to_owned();
+    checkpoint(&cluster, "tactical-b", 'b');
+    run_until(&cluster, &mut operator, &root, |cluster| {
+        cluster.get("modelcheckpoints", "tactical-b").unwrap()["status"]["phase"] == json!("Verified")
+    })
+    .await;
+    let before = cluster.writes().len();
+    point_at(&cluster, "tactical-b");
+    run_until(&cluster, &mut operator, &root, |cluster| {
+        cluster.phase() == "Healthy"
+            && cluster.names("jobs").len() == 2
+            && !cluster.names("statefulsets").contains(&format!("indices-inference-{old}"))
+    })
+    .await;
+    let new = cluster.get("tradingpolicies", "indices").unwrap()["status"]["stable"]["bundle"].as_str().unwrap().to_owned();
+    assert_ne!(old, new);
+    let expected = [
+        format!("apply configmaps/indices-bundle-{new}"),
+        format!("apply secrets/indices-inference-{new}-tls"),
+        format!("apply services/indices-inference-{new}"),
+        format!("apply statefulsets/indices-inference-{new}"),
+        "create events/Shadowing".to_owned(),
+        "status tradingpolicies/indices Shadowing 0 of tactical-b".to_owned(),
+        "status tradingpolicies/indices Shadowing 0 of tactical-b".to_owned(),
+        "create events/Canary".to_owned(),
+        "status tradingpolicies/indices Canary 1000 of tactical-b".to_owned(),
+        "create events/Canary".to_owned(),
+        "status tradingpolicies/indices Canary 5000 of tactical-b".to_owned(),
+        "create events/Promoting".to_owned(),
+        "status tradingpolicies/indices Promoting 10000 of tactical-b".to_owned(),
+        "create events/Promoted".to_owned(),
+        "status tradingpolicies/indices Healthy 0 of -".to_owned(),
+        format!("delete statefulsets/indices-inference-{old}"),
+        format!("delete services/indices-inference-{old}"),
+        format!("delete configmaps/indices-bundle-{old}"),
+        format!("delete secrets/indices-inference-{old}-tls"),
+    ];
+    let written: Vec<String> = cluster.writes()[before..].to_vec();
+    for (number, (written, expected)) in written.iter().zip(&expected).enumerate() {
+        assert_eq!(written, expected, "write {number}");
+    }
+    assert_eq!(written[expected.len().min(written.len())..], Vec::<String>::new());
+    assert_eq!(written.len(), expected.len());
+}
+
+#[tokio::test]
+async fn a_candidate_that_trades_too_often_is_rolled_back_before_its_pods_go() {
+    let (mut cluster, root) = (declared(), authority());
+    let mut operator = Operator::start(&cluster, &root);
+    run_until(&cluster, &mut operator, &root, |cluster| cluster.phase() == "Healthy").await;
+    let stable = cluster.get("tradingpolicies", "indices").unwrap()["status"]["stable"]["bundle"].as_str().unwrap().to_owned();
+    cluster.evidence = Evidence::TradesTooOften;
+    checkpoint(&cluster, "tactical-b", 'b');
+    point_at(&cluster, "tactical-b");
+    let before = cluster.writes().len();
+    run_until(&cluster, &mut operator, &root, |cluster| {
+        cluster.phase() == "RolledBack" && cluster.names("statefulsets").len() == 4
+    })
+    .await;
+    let writes = cluster.writes()[before..].to_vec();
+    let at = |text: &str| {
+        writes.iter().position(|write| write.contains(text)).unwrap_or_else(|| panic!("{text} is not in {writes:#?}"))
+    };
+    assert!(at("RollingBack 0") < at("RolledBack 0"), "routing moves before the candidate leaves the status");
+    assert!(at("RolledBack 0") < at("delete statefulsets"), "the candidate leaves the status before its pods go");
+    let policy = cluster.get("tradingpolicies", "indices").unwrap();
+    assert_eq!(policy["status"]["stable"]["bundle"], json!(stable));
+    assert_eq!(
+        policy["status"]["revertPatch"],
+        json!(r#"{"spec":{"models":{"tactical":{"checkpointRef":{"name":"tactical-a"}}}}}"#)
+    );
+    // the patch makes Git agree, without a new rollout
+    point_at(&cluster, "tactical-a");
+    let before = cluster.writes().len();
+    run_until(&cluster, &mut operator, &root, |cluster| cluster.phase() == "Healthy").await;
+    assert!(cluster.writes()[before..].iter().all(|write| !write.starts_with("apply") && !write.starts_with("delete")));
+}
+
+#[tokio::test]
+async fn a_rejected_checkpoint_reaches_no_pod_and_the_policy_says_why() {
+    let (cluster, root) = (declared(), authority());
+    let mut operator = Operator::start(&cluster, &root);
+    run_until(&cluster, &mut operator, &root, |cluster| cluster.phase() == "Healthy").await;
+    checkpoint(&cluster, "tactical-bad", 'c');
+    point_at(&cluster, "tactical-bad");
+    run_until(&cluster, &mut operator, &root, |cluster| {
+        let policy = cluster.get("tradingpolicies", "indices").unwrap();
+        policy["status"]["summary"].as_str().is_some_and(|text| text.contains("NotFinite") && text.contains("keeps serving"))
+    })
+    .await;
+    assert_eq!(cluster.names("statefulsets").iter().filter(|name| name.contains("inference")).count(), 1);
+    let status = cluster.get("modelcheckpoints", "tactical-bad").unwrap()["status"].clone();
+    assert_eq!((status["phase"].clone(), status["reason"].clone()), (json!("Rejected"), json!("NotFinite")));
+}
+
+#[tokio::test]
+async fn more_cpus_than_the_pool_has_are_refused_with_the_arithmetic() {
+    let (cluster, root) = (declared(), authority());
+    let mut operator = Operator::start(&cluster, &root);
+    run_until(&cluster, &mut operator, &root, |cluster| cluster.phase() == "Healthy").await;
+    cluster.edit("tradingpolicies", "indices", |policy| policy["spec"]["placement"]["inference"]["cpus"] = json!(2));
+    run_until(&cluster, &mut operator, &root, |cluster| {
+        let policy = cluster.get("tradingpolicies", "indices").unwrap();
+        policy["status"]["conditions"].as_array().unwrap().iter().any(|c| {
+            c["reason"] == json!("InsufficientPinnedCPU") && c["type"] == json!("Stalled") && c["status"] == json!("True")
+        })
+    })
+    .await;
+    let policy = cluster.get("tradingpolicies", "indices").unwrap();
+    let text = policy["status"]["summary"].as_str().unwrap();
+    assert!(
+        text.contains("asks for 2 exclusive CPUs") && text.contains("pool-3: 1 of 1 free") && text.contains("keeps serving"),
+        "{text}"
+    );
+    assert_eq!(cluster.names("statefulsets").len(), 4);
+}
+
+#[tokio::test]
+async fn the_younger_of_two_policies_on_one_account_starts_nothing() {
+    let (cluster, root) = (declared(), authority());
+    let mut operator = Operator::start(&cluster, &root);
+    run_until(&cluster, &mut operator, &root, |cluster| cluster.phase() == "Healthy").await;
+    cluster.put(
+        "tradingpolicies",
+        "rival",
+        serde_json::to_value(tradewind_crds::samples::policy("rival", "main", "tactical-a")).unwrap(),
+    );
+    run_until(&cluster, &mut operator, &root, |cluster| {
+        let rival = cluster.get("tradingpolicies", "rival").unwrap();
+        rival["status"]["conditions"].as_array().is_some_and(|all| all.iter().any(|c| c["reason"] == json!("AccountConflict")))
+    })
+    .await;
+    assert!(cluster.names("statefulsets").iter().all(|name| !name.starts_with("rival")));
+}
+
+#[tokio::test]
+async fn rejected_pods_are_removed_and_the_set_is_scaled_to_zero() {
+    let (cluster, root) = (declared(), authority());
+    let mut operator = Operator::start(&cluster, &root);
+    run_until(&cluster, &mut operator, &root, |cluster| cluster.phase() == "Healthy").await;
+    let bundle = cluster.get("tradingpolicies", "indices").unwrap()["status"]["stable"]["bundle"].as_str().unwrap().to_owned();
+    let set = format!("indices-inference-{bundle}");
+    let pod = format!("{set}-0");
+    for _ in 0..2 {
+        cluster.server.state.lock().unwrap().remove(&super::cluster::key("pods", &pod));
+        cluster.settle();
+        cluster.status(
+            "pods",
+            &pod,
+            json!({"phase": "Failed", "reason": "UnexpectedAdmissionError", "message": "requested=1, available=0"}),
+        );
+        operator.sync(&cluster);
+        let stored: k8s_openapi::api::core::v1::Pod = serde_json::from_value(cluster.get("pods", &pod).unwrap()).unwrap();
+        operator.context.brake.look_at(&stored);
+    }
+    operator.round(&cluster).await.unwrap();
+    assert_eq!(cluster.get("pods", &pod), None, "the dead pod is removed");
+    assert_eq!(cluster.get("statefulsets", &set).unwrap()["spec"]["replicas"], json!(0));
+    let policy = cluster.get("tradingpolicies", "indices").unwrap();
+    let stalled =
+        policy["status"]["conditions"].as_array().unwrap().iter().find(|c| c["type"] == json!("Stalled")).unwrap().clone();
+    assert_eq!((stalled["status"].clone(), stalled["reason"].clone()), (json!("True"), json!("PinnedPodsRejected")));
+    assert!(stalled["message"].as_str().unwrap().contains("requested=1, available=0"));
+    // an operator that starts now takes the brake over from the status
+    let mut fresh = Operator::start(&cluster, &root);
+    fresh.round(&cluster).await.unwrap();
+    assert_eq!(cluster.get("statefulsets", &set).unwrap()["spec"]["replicas"], json!(0));
+}
