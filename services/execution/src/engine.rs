@@ -154,6 +154,7 @@ impl<R: RiskGate, V: Venue> Engine<R, V> {
         if request.sequence <= self.book.sequence || known {
             return self.view();
         }
+        self.gate.alive()?;
         self.venue.open(symbol, &bar)?;
         self.drain(Some(&bar))?;
         self.protect(symbol, &bar)?;

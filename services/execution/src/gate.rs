@@ -18,6 +18,14 @@ pub enum GateError {
 
 /// Pre-trade checks and account reports. All calls are idempotent; every error means: no order.
 pub trait RiskGate {
+    /// Whether the risk service was heard lately. While it was not, no bar is met: it waits.
+    ///
+    /// # Errors
+    /// [`GateError::Unavailable`].
+    fn alive(&mut self) -> Result<(), GateError> {
+        Ok(())
+    }
+
     /// Takes the account; answers with a token above every earlier one.
     ///
     /// # Errors

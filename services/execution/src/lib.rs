@@ -19,6 +19,7 @@ mod gate;
 pub mod ledger;
 mod plan;
 mod record;
+pub mod serve;
 mod venue;
 
 pub use book::{Book, LiveOrder};

@@ -34,12 +34,8 @@ impl Engine {
     ///
     /// # Errors
     /// [`RiskError::Journal`] when it cannot be read, [`RiskError::Account`] when it is another account's.
-    pub fn open(account: &str, mut log: Box<dyn Log<Record>>) -> Result<Self, RiskError> {
-        let mut state = State::default();
-        for record in log.replay()? {
-            state.apply(&record)?;
-        }
-        let mut engine = Self { log, state, invalid_profile: String::new() };
+    pub fn open(account: &str, log: Box<dyn Log<Record>>) -> Result<Self, RiskError> {
+        let mut engine = Self::reopen(log)?;
         if engine.log.is_empty() {
             engine.commit(Record::Opened { account: account.to_owned() })?;
         }
@@ -47,6 +43,18 @@ impl Engine {
             return Err(RiskError::Account { found: engine.state.account_name, wanted: account.to_owned() });
         }
         Ok(engine)
+    }
+
+    /// Replays a journal that knows its account; a restart needs nothing else.
+    ///
+    /// # Errors
+    /// [`RiskError::Journal`] when it cannot be read.
+    pub fn reopen(mut log: Box<dyn Log<Record>>) -> Result<Self, RiskError> {
+        let mut state = State::default();
+        for record in log.replay()? {
+            state.apply(&record)?;
+        }
+        Ok(Self { log, state, invalid_profile: String::new() })
     }
 
     /// Takes a profile: tighter limits, halt and acknowledgement act at once, looser limits wait for their digest.

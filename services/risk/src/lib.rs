@@ -22,6 +22,7 @@ mod engine;
 mod error;
 mod messages;
 mod record;
+pub mod serve;
 mod state;
 
 pub use engine::Engine;

@@ -1,0 +1,346 @@
+//! Execution, venue and risk in one process on three journals, each of which can die at a chosen write.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, dead_code, unreachable_pub)]
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
+
+use serde::Serialize;
+use tradewind_crds::{RiskProfileSpec, samples};
+use tradewind_domain::instrument::{Instrument, Symbol};
+use tradewind_domain::money::Money;
+use tradewind_domain::venue::fills::FillModel;
+use tradewind_domain::venue::paper::{Command, PaperConfig};
+use tradewind_execution::{Engine, ExecutionConfig, ExecutionError, GateError, PaperAdapter, Record, RiskGate, ledger};
+use tradewind_journal::{JournalError, Log, MemoryLog, digest_of};
+use tradewind_risk::RiskError;
+use tradewind_wire::v1;
+
+pub fn amount(text: &str) -> Money {
+    text.parse().unwrap()
+}
+
+pub fn symbol(text: &str) -> Symbol {
+    Symbol::try_from(text.to_owned()).unwrap()
+}
+
+pub fn instrument(name: &str) -> Instrument {
+    Instrument::new(symbol(name), amount("0.01"), amount("1"), amount("1")).unwrap()
+}
+
+/// Which writes kill, and whether before or after the record is kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FatalKind {
+    /// None.
+    Never,
+    /// This one, before it is kept.
+    Before(u64),
+    /// This one, after it is kept.
+    After(u64),
+    /// Every n-th, alternating.
+    Every(u64),
+}
+
+/// Counts the writes of all journals and kills at chosen ones.
+#[derive(Debug)]
+pub struct Fuse {
+    kind: FatalKind,
+    writes: AtomicU64,
+    deaths: AtomicU64,
+}
+
+impl Fuse {
+    pub fn new(kind: FatalKind) -> Arc<Self> {
+        Arc::new(Self { kind, writes: AtomicU64::new(0), deaths: AtomicU64::new(0) })
+    }
+
+    pub fn writes(&self) -> u64 {
+        self.writes.load(Ordering::SeqCst)
+    }
+
+    pub fn deaths(&self) -> u64 {
+        self.deaths.load(Ordering::SeqCst)
+    }
+
+    /// Counts a write; `Some(kept)` when it kills.
+    fn burn(&self) -> Option<bool> {
+        let write = self.writes.fetch_add(1, Ordering::SeqCst) + 1;
+        let death = match self.kind {
+            FatalKind::Never => None,
+            FatalKind::Before(fatal) => (write == fatal).then_some(false),
+            FatalKind::After(fatal) => (write == fatal).then_some(true),
+            FatalKind::Every(n) => (write % n == 0).then_some((write / n) % 2 == 0),
+        };
+        self.deaths.fetch_add(u64::from(death.is_some()), Ordering::SeqCst);
+        death
+    }
+}
+
+/// A journal that outlives the process and may kill it.
+struct FusedLog<T> {
+    disk: MemoryLog<T>,
+    fuse: Arc<Fuse>,
+    dead: bool,
+}
+
+impl<T: Clone + Send + Serialize> Log<T> for FusedLog<T> {
+    fn append_batch(&mut self, records: &[T]) -> Result<u64, JournalError> {
+        if self.dead {
+            return Err(JournalError::Injected { write: 0 });
+        }
+        if records.is_empty() {
+            return self.disk.append_batch(records);
+        }
+        let death = self.fuse.burn();
+        if death != Some(false) {
+            self.disk.append_batch(records)?;
+        }
+        self.dead = death.is_some();
+        if self.dead { Err(JournalError::Injected { write: self.fuse.writes() }) } else { Ok(self.disk.len()) }
+    }
+
+    fn replay(&mut self) -> Result<Vec<T>, JournalError> {
+        self.disk.replay()
+    }
+
+    fn len(&self) -> u64 {
+        self.disk.len()
+    }
+}
+
+/// The risk process: restarted on its journal at the question after its death.
+struct RiskProcess {
+    disk: MemoryLog<tradewind_risk::Record>,
+    fuse: Arc<Fuse>,
+    profile: (i64, RiskProfileSpec),
+    engine: Option<tradewind_risk::Engine>,
+}
+
+/// A handle to the risk process, as the gRPC client is one in the cluster.
+#[derive(Clone)]
+pub struct Gate(Arc<Mutex<RiskProcess>>);
+
+impl Gate {
+    fn new(fuse: Arc<Fuse>, spec: RiskProfileSpec) -> Self {
+        Self(Arc::new(Mutex::new(RiskProcess { disk: MemoryLog::new(), fuse, profile: (1, spec), engine: None })))
+    }
+
+    /// Calls the engine; an answer may be lost with the process.
+    pub fn ask<T>(&self, call: impl Fn(&mut tradewind_risk::Engine) -> Result<T, RiskError>) -> Result<T, GateError> {
+        let mut process = self.0.lock().unwrap();
+        let gone = |error: RiskError| match error {
+            RiskError::Fenced { .. } => GateError::Fenced(error.to_string()),
+            other => GateError::Unavailable(other.to_string()),
+        };
+        if process.engine.is_none() {
+            let log = FusedLog { disk: process.disk.clone(), fuse: Arc::clone(&process.fuse), dead: false };
+            let mut engine = tradewind_risk::Engine::open("paper-1", Box::new(log)).map_err(gone)?;
+            engine.apply_profile(process.profile.0, &process.profile.1).map_err(gone)?;
+            process.engine = Some(engine);
+        }
+        let outcome = process.engine.as_mut().map(call).unwrap();
+        if outcome.as_ref().is_err_and(RiskError::is_fatal) {
+            process.engine = None;
+        }
+        outcome.map_err(gone)
+    }
+
+    /// Asks until there is an answer.
+    pub fn surely<T>(&self, call: impl Fn(&mut tradewind_risk::Engine) -> Result<T, RiskError>) -> T {
+        (0..100).find_map(|_| self.ask(&call).ok()).expect("the risk process answers")
+    }
+
+    /// A new generation of the profile.
+    pub fn change_profile(&self, change: impl FnOnce(&mut RiskProfileSpec)) {
+        let (generation, spec) = {
+            let mut process = self.0.lock().unwrap();
+            process.profile.0 += 1;
+            change(&mut process.profile.1);
+            process.profile.clone()
+        };
+        self.surely(|engine| engine.apply_profile(generation, &spec));
+    }
+
+    /// The risk process is killed.
+    pub fn kill(&self) {
+        self.0.lock().unwrap().engine = None;
+    }
+
+    pub fn state(&self) -> v1::RiskState {
+        self.surely(|engine| Ok(engine.state()))
+    }
+}
+
+impl RiskGate for Gate {
+    fn acquire(&mut self, request: &v1::AcquireRequest) -> Result<v1::AcquireReply, GateError> {
+        self.ask(|engine| engine.acquire(request))
+    }
+
+    fn check_order(&mut self, order: &v1::OrderProposal) -> Result<v1::OrderVerdict, GateError> {
+        self.ask(|engine| engine.check_order(order))
+    }
+
+    fn report(&mut self, report: &v1::AccountReport) -> Result<v1::RiskState, GateError> {
+        self.ask(|engine| engine.report(report))
+    }
+}
+
+pub type Execution = Engine<Gate, PaperAdapter>;
+
+/// Everything that survives a crash, and the running execution process.
+pub struct World {
+    pub records: MemoryLog<Record>,
+    pub commands: MemoryLog<Command>,
+    pub fuse: Arc<Fuse>,
+    pub gate: Gate,
+    pub venue: PaperConfig,
+    pub engine: Option<Execution>,
+    pub restarts: u64,
+}
+
+impl World {
+    pub fn new(kind: FatalKind) -> Self {
+        Self::with(
+            kind,
+            PaperConfig { fills: FillModel { spread_bps: 2, fee_bps: 1 }, seed: 7, partial_fill_bps: 3_000, latency_ms: 20 },
+            |_| {},
+        )
+    }
+
+    pub fn with(kind: FatalKind, venue: PaperConfig, change: impl FnOnce(&mut RiskProfileSpec)) -> Self {
+        let fuse = Fuse::new(kind);
+        let mut spec = samples::profile("main", "paper-1").spec;
+        change(&mut spec);
+        let gate = Gate::new(Arc::clone(&fuse), spec);
+        Self { records: MemoryLog::new(), commands: MemoryLog::new(), fuse, gate, venue, engine: None, restarts: 0 }
+    }
+
+    fn start(&self) -> Result<Execution, ExecutionError> {
+        let instruments = vec![instrument("IXIC"), instrument("SPX")];
+        let commands = FusedLog { disk: self.commands.clone(), fuse: Arc::clone(&self.fuse), dead: false };
+        let venue = PaperAdapter::open(self.venue, &instruments, Box::new(commands))?;
+        let config = ExecutionConfig {
+            account: "paper-1".into(),
+            policy: "indices".into(),
+            instruments,
+            base_notional: amount("100000"),
+            starting_equity: amount("1000000"),
+        };
+        let records = FusedLog { disk: self.records.clone(), fuse: Arc::clone(&self.fuse), dead: false };
+        let mut engine = Engine::open(config, Box::new(records), self.gate.clone(), venue)?;
+        engine.recover()?;
+        Ok(engine)
+    }
+
+    /// Calls the execution process until it answers; it is restarted whenever it has died.
+    pub fn surely<T>(&mut self, call: impl Fn(&mut Execution) -> Result<T, ExecutionError>) -> T {
+        for _ in 0..100 {
+            let mut engine = match self.engine.take() {
+                Some(engine) => engine,
+                None => {
+                    self.restarts += 1;
+                    let Ok(engine) = self.start() else { continue };
+                    engine
+                }
+            };
+            match call(&mut engine) {
+                Ok(answer) => {
+                    self.engine = Some(engine);
+                    return answer;
+                }
+                Err(error) if error.is_fatal() => {}
+                Err(ExecutionError::Gate(GateError::Unavailable(_))) => self.engine = Some(engine),
+                Err(error) => panic!("{error}"),
+            }
+        }
+        panic!("no answer after a hundred attempts");
+    }
+
+    pub fn kill(&mut self) {
+        self.engine = None;
+    }
+
+    pub fn advance(&mut self, bar: &v1::Bar, sequence: u64) -> v1::AccountView {
+        self.surely(|engine| engine.advance(&v1::AdvanceRequest { bar: Some(bar.clone()), sequence }))
+    }
+
+    pub fn submit(&mut self, trade: &v1::TradeQualified) -> v1::SubmitReply {
+        self.surely(|engine| engine.submit(trade))
+    }
+
+    /// Digests of both ledgers and the number of their lines.
+    pub fn digests(&self) -> [(String, u64); 2] {
+        let records = self.records.records();
+        let (orders, fills) = (digest_of(&ledger::orders(&records)).unwrap(), digest_of(&ledger::fills(&records)).unwrap());
+        [(orders.hex(), orders.lines()), (fills.hex(), fills.lines())]
+    }
+}
+
+/// A daily bar in price units.
+pub fn bar(name: &str, index: u64, prices: [f64; 4]) -> v1::Bar {
+    const DAY: i64 = 86_400_000_000_000;
+    let open_time_ns = (10_000 + i64::try_from(index).unwrap()) * DAY;
+    #[allow(clippy::cast_possible_truncation)]
+    let [open_nanos, high_nanos, low_nanos, close_nanos] = prices.map(|price| (price * 1e9).round() as i64);
+    v1::Bar {
+        symbol: name.into(),
+        index,
+        open_time_ns,
+        close_time_ns: open_time_ns + DAY,
+        open_nanos,
+        high_nanos,
+        low_nanos,
+        close_nanos,
+        volume: 1.0,
+    }
+}
+
+/// Recorded bars of both indices in the order of the feed.
+pub fn recorded(from: usize, count: usize) -> Vec<v1::Bar> {
+    let read = |name: &str| -> Vec<v1::Bar> {
+        let path = format!("{}/../../tests/fixtures/bars/{name}.csv", env!("CARGO_MANIFEST_DIR"));
+        let text = std::fs::read_to_string(path).unwrap();
+        let row = |(index, line): (usize, &str)| {
+            let fields: Vec<f64> = line.split(',').skip(1).map(|field| field.parse().unwrap()).collect();
+            bar(name, index as u64, [fields[0], fields[1], fields[2], fields[3]])
+        };
+        text.lines().skip(1 + from).take(count).enumerate().map(row).collect()
+    };
+    read("IXIC").into_iter().zip(read("SPX")).flat_map(|(ixic, spx)| [ixic, spx]).collect()
+}
+
+/// A trade at the close of a bar, protected 2 % below and 3 % above (mirrored for a short one).
+pub fn trade(bar: &v1::Bar, sequence: u64, side: i32) -> v1::TradeQualified {
+    let close = bar.close_nanos / 10_000_000;
+    v1::TradeQualified {
+        trade_id: format!("indices/{}/{}", bar.symbol, bar.index),
+        symbol: bar.symbol.clone(),
+        index: bar.index,
+        sequence,
+        decided_at_ns: bar.close_time_ns,
+        side,
+        reference_price_ticks: close,
+        stop_ticks: close - i64::from(side) * close / 50,
+        target_ticks: close + i64::from(side) * close * 3 / 100,
+        confidence: 0.8,
+        confidence_multiplier: 1.0,
+        risk_scale_bps: 10_000,
+        entry_mode: "NORMAL".into(),
+        bundle: "0123456789ab".into(),
+        paper: true,
+    }
+}
+
+/// The wish of a simple rule: every third bar the direction of the last move, so that trades open, flip and repeat.
+pub fn wish(bar: &v1::Bar) -> Option<i32> {
+    (bar.index % 3 == 1).then(|| if bar.close_nanos >= bar.open_nanos { 1 } else { -1 })
+}
+
+/// Drives a world through bars as the policy process does.
+pub fn drive(world: &mut World, bars: &[v1::Bar]) {
+    for (sequence, bar) in (1..).zip(bars) {
+        world.advance(bar, sequence);
+        if let Some(side) = wish(bar) {
+            world.submit(&trade(bar, sequence, side));
+        }
+    }
+}

@@ -1,0 +1,70 @@
+//! The risk service of one account.
+
+use std::path::PathBuf;
+
+use anyhow::Context;
+use clap::{Parser, Subcommand};
+use kube::api::{Api, ApiResource};
+use tokio::sync::watch;
+use tradewind_crds::RiskProfile;
+use tradewind_risk::serve::{Options, follow, serve};
+use tradewind_wire::args::ServeArgs;
+use tradewind_wire::pinning::Pinning;
+use tradewind_wire::{shutdown, telemetry, tls};
+
+#[derive(Parser)]
+#[command(name = "tradewind-risk", version, about = "Pre-trade checks, account state, breakers and halt of one account")]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Guard the account of one RiskProfile
+    Serve(Serve),
+}
+
+#[derive(clap::Args)]
+struct Serve {
+    /// Namespace of the RiskProfile
+    #[arg(long)]
+    namespace: String,
+    /// Name of the RiskProfile
+    #[arg(long)]
+    profile: String,
+    /// Directory of the journal
+    #[arg(long)]
+    data: PathBuf,
+    #[command(flatten)]
+    serve: ServeArgs,
+}
+
+fn main() -> anyhow::Result<()> {
+    let Command::Serve(arguments) = Arguments::parse().command;
+    telemetry::init_logs(arguments.serve.log_format);
+    tls::install_provider();
+    // Read before any thread is bound. One CPU is left to the engine's thread when there are more.
+    let pinning = Pinning::read()?;
+    let workers = pinning.allowed_cpus().saturating_sub(1).clamp(1, 2);
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(workers).enable_all().build()?;
+    runtime.block_on(run(arguments, pinning))
+}
+
+async fn run(arguments: Serve, pinning: Pinning) -> anyhow::Result<()> {
+    let stop = shutdown::on_signal().context("installing signal handlers")?;
+    let client =
+        kube::Client::try_default().await.context("finding the API server; inside a pod the service account tells it")?;
+    let (sender, seen) = watch::channel(None);
+    let api = Api::namespaced_with(client, &arguments.namespace, &ApiResource::erase::<RiskProfile>(&()));
+    let (name, watching) = (arguments.profile, stop.clone());
+    tokio::spawn(async move { follow(api, &name, sender, watching).await });
+    let options = Options {
+        data: arguments.data,
+        pinning,
+        security: arguments.serve.tls.load()?,
+        listen: arguments.serve.listen_address(),
+        http: arguments.serve.http,
+    };
+    serve(options, seen, stop).await.context("the risk service stopped")
+}
