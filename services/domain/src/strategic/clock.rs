@@ -64,7 +64,7 @@ mod tests {
     #[test]
     fn missing_bars() {
         let clock = BarClock::default();
-        let missing = |m| clock.missing(minutes(30), minutes(30 + m));
+        let missing = |m: i64| clock.missing(minutes(30), minutes(30 + m));
         assert_eq!([30, 44, 60, 90, 30 * 50].map(missing), [0, 0, 1, 2, 49]);
         assert_eq!(clock.missing(Nanos(i64::MIN), Nanos(i64::MAX)), 5_124_094);
         assert_eq!(BarClock::Numbered.missing(minutes(0), minutes(9999)), 0);
@@ -73,7 +73,7 @@ mod tests {
     /// ST-42: a five-minute signal belongs to the 30-minute bar in which it happens.
     #[test]
     fn slots_of_faster_signals() {
-        let slots = |m| BarClock::default().slots_after(minutes(30), minutes(m));
+        let slots = |m: i64| BarClock::default().slots_after(minutes(30), minutes(m));
         assert_eq!([30, 35, 60, 65, 10].map(slots), [0, 1, 1, 2, 0]);
         assert_eq!(BarClock::Numbered.slots_after(minutes(30), minutes(31)), 1);
     }

@@ -63,6 +63,8 @@ pub struct Snapshot {
     pub readings: Readings,
     /// Row of the matrix (ST-8) in f64; `None` while warming up.
     pub row: Option<[f64; COLUMNS]>,
+    /// Rows without a restart in between that end with this one, at most 48.
+    pub complete_rows: u8,
     /// Advisory label; `None` while warming up (ST-48).
     pub label: Option<RegimeLabel>,
 }
@@ -112,8 +114,6 @@ pub struct StrategicFeatures {
     labeller: RegimeLabeller,
     /// Bars taken so far = number of the bar that is due.
     taken: u64,
-    /// First bar of the unbroken run of complete rows.
-    first_row: Option<u64>,
     /// The bar before, within the warm-up.
     before: Option<Candle>,
     /// Ring of the newest snapshots.
@@ -143,7 +143,6 @@ impl StrategicFeatures {
             skew: VolumeSkew::new(config.skew.bars as usize),
             labeller: RegimeLabeller::default(),
             taken: 0,
-            first_row: None,
             before: None,
             snapshots: Vec::with_capacity(RETAINED),
             rows: vec![[0.0; COLUMNS]; 2 * RETAINED],
@@ -182,8 +181,10 @@ impl StrategicFeatures {
             (Some(_), Some(mmd), Some(volatility)) => Some(self.labeller.push(mmd.score, volatility.ratio)),
             _ => None,
         };
+        let rows_before = newest.filter(|_| self.before.is_some()).map_or(0, |newest| newest.complete_rows);
+        let complete_rows = if row.is_some() { (rows_before + 1).min(ROWS as u8) } else { 0 };
         self.before = Some(*candle);
-        self.keep(Snapshot { candle: *candle, slot, missing, after_gap, readings, row, label });
+        self.keep(Snapshot { candle: *candle, slot, missing, after_gap, readings, row, complete_rows, label });
         Ok(&self.snapshots[place(self.taken - 1)])
     }
 
@@ -203,17 +204,11 @@ impl StrategicFeatures {
     /// (ST-15); `None` when there is none or it is forgotten.
     #[must_use]
     pub fn window(&self, index: u64) -> Option<&[[f32; COLUMNS]]> {
-        let first = self.first_row?;
-        if !self.remembers(index) || index < first {
-            return None;
-        }
-        let oldest = self.taken.saturating_sub(RETAINED as u64).max(first);
-        let length = (index - oldest + 1).min(ROWS as u64) as usize;
+        let length = usize::from(self.snapshot(index)?.complete_rows);
+        let forgotten = length == 0 || !self.remembers((index + 1).checked_sub(length as u64)?);
         let newest = place(index);
         let end = if newest + 1 >= length { newest + 1 } else { newest + RETAINED + 1 };
-        // A matrix that reaches back to forgotten bars is no short window.
-        let whole = length == ROWS || oldest == first;
-        whole.then(|| &self.rows[end - length..end])
+        (!forgotten).then(|| &self.rows[end - length..end])
     }
 
     /// Slot of a faster signal: that of the bar in which it happens (ST-42); `None` before the first bar.
@@ -245,7 +240,6 @@ impl StrategicFeatures {
         self.mmd.clear();
         self.skew.clear();
         self.labeller.clear();
-        self.first_row = None;
         self.before = None;
     }
 
@@ -273,12 +267,9 @@ impl StrategicFeatures {
     fn keep(&mut self, snapshot: Snapshot) {
         let at = place(self.taken);
         if let Some(row) = snapshot.row {
-            self.first_row.get_or_insert(self.taken);
             let row = row.map(|value| value as f32);
             self.rows[at] = row;
             self.rows[at + RETAINED] = row;
-        } else {
-            self.first_row = None;
         }
         match self.snapshots.get_mut(at) {
             Some(old) => *old = snapshot,

@@ -259,7 +259,9 @@ mod tests {
             MlmiConfig { fast_rsi: 1, slow_rsi: 2, smoothing: 1, fast_average: 1, slow_average: 2, ..MlmiConfig::default() };
         let event = |gap: bool| {
             let mut mlmi = Mlmi::new(&config);
-            [10.0, 9.0, 8.0, 7.0].into_iter().for_each(|close| drop(mlmi.push(close)));
+            for close in [10.0, 9.0, 8.0, 7.0] {
+                mlmi.push(close);
+            }
             if gap {
                 mlmi.forget_crossings();
             }

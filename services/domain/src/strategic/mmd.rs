@@ -2,7 +2,7 @@
 
 use super::config::MmdConfig;
 use super::kernel_sum::gaussian_sum;
-use super::window::{SortedWindow, Window, median_by_selection};
+use super::window::{SortedWindow, Window, median_by_selection, median_near};
 
 /// Dimensions of a sample vector (ST-36).
 const DIMENSIONS: usize = 3;
@@ -41,8 +41,8 @@ pub struct MmdReading {
 
 /// Discrepancy between the newest `recent` vectors and the `reference` vectors before them (ST-34 to ST-37).
 ///
-/// Kept from bar to bar: the vectors and the reference sample in order of size, so that its medians are known
-/// without sorting. The term inside the reference sample cannot be carried along: its scales and its kernel
+/// Kept from bar to bar: the vectors; the reference sample in order of size, so that its medians are known without
+/// sorting; and the median distance, near which the next one is sought. The term inside the reference sample cannot be carried along: its scales and its kernel
 /// width move with each bar, and with them every summand. It is computed in full, so that the value is a
 /// function of the newest `recent + reference` vectors alone, without drift. This is work for the close of a bar,
 /// never for the way of a decision.
@@ -58,6 +58,8 @@ pub struct Mmd {
     /// Squared distances within the reference sample.
     pairs: Vec<f64>,
     selection: Vec<f64>,
+    /// Median of the pairs at the bar before: where to look for the next one.
+    middle: f64,
 }
 
 impl Mmd {
@@ -74,7 +76,8 @@ impl Mmd {
             past: std::array::from_fn(|_| SortedWindow::new(reference)),
             scaled: Vec::with_capacity(recent + reference),
             pairs: Vec::with_capacity(count),
-            selection: Vec::with_capacity(count.max(reference)),
+            selection: Vec::with_capacity(count.max(reference).max(recent * reference)),
+            middle: 0.0,
         }
     }
 
@@ -111,9 +114,9 @@ impl Mmd {
         for (i, x) in reference.iter().enumerate() {
             self.pairs.extend(reference[i + 1..].iter().map(|y| squared_distance(x, y)));
         }
-        self.selection.clear();
-        self.selection.extend_from_slice(&self.pairs);
-        let sigma = width(&mut self.selection);
+        let middle = median_near(&self.pairs, self.middle, &mut self.selection).unwrap_or(0.0);
+        self.middle = middle;
+        let sigma = width(middle);
         let gamma = precision(sigma);
         let within = 2.0 * gaussian_sum(&self.pairs, gamma) / ordered_pairs(reference.len());
         let squared = combine(recent, reference, within, gamma, &mut self.selection);
@@ -152,7 +155,7 @@ pub fn median_sigma<const D: usize>(sample: &[[f64; D]]) -> f64 {
     for (i, x) in sample.iter().enumerate() {
         distances.extend(sample[i + 1..].iter().map(|y| squared_distance(x, y)));
     }
-    width(&mut distances)
+    width(median_by_selection(&mut distances).unwrap_or(0.0))
 }
 
 /// `E_P[k] + E_Q[k] - 2 E_PQ[k]`, given the middle term.
@@ -180,8 +183,8 @@ fn squared_distance<const D: usize>(x: &[f64; D], y: &[f64; D]) -> f64 {
     x.iter().zip(y).map(|(x, y)| (x - y) * (x - y)).sum()
 }
 
-fn width(squared_distances: &mut [f64]) -> f64 {
-    median_by_selection(squared_distances).unwrap_or(0.0).sqrt().max(LEAST_SIGMA)
+fn width(median_squared_distance: f64) -> f64 {
+    median_squared_distance.sqrt().max(LEAST_SIGMA)
 }
 
 fn precision(sigma: f64) -> f64 {

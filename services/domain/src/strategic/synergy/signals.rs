@@ -167,7 +167,7 @@ mod tests {
             mmd: None,
             skew: None,
         };
-        Snapshot { candle, slot, missing: 0, after_gap: false, readings, row: None, label: None }
+        Snapshot { candle, slot, missing: 0, after_gap: false, readings, row: None, complete_rows: 0, label: None }
     }
 
     fn fires(slopes: &[f64]) -> Vec<(u64, i8)> {

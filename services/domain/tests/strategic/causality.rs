@@ -1,0 +1,237 @@
+//! A row depends on its bar and earlier ones only, and on nothing else (ST-17).
+
+use std::sync::LazyLock;
+
+use tradewind_domain::strategic::{BarClock, COLUMNS, Candle, RETAINED, StrategicConfig, StrategicFeatures};
+use tradewind_domain::time::Nanos;
+
+use super::definition::Definition;
+use super::series::{MINUTE, daily, generated, half_hours, intraday, numbered};
+
+const FIRST_ROW: usize = 546;
+
+fn fresh(clock: BarClock) -> StrategicFeatures {
+    StrategicFeatures::new(&StrategicConfig::default(), clock).unwrap()
+}
+
+/// The bits of every row, and the states at some bars.
+struct Run {
+    bars: Vec<Candle>,
+    rows: Vec<Option<[u64; COLUMNS]>>,
+    states: Vec<StrategicFeatures>,
+}
+
+fn bits(state: &StrategicFeatures, index: u64) -> Option<[u64; COLUMNS]> {
+    state.snapshot(index).unwrap().row.map(|row| row.map(f64::to_bits))
+}
+
+fn run(bars: Vec<Candle>, clock: BarClock, keep: &[usize]) -> Run {
+    let mut state = fresh(clock);
+    let (mut rows, mut states) = (Vec::new(), Vec::new());
+    for (t, bar) in bars.iter().enumerate() {
+        state.push(bar).unwrap();
+        rows.push(bits(&state, bar.index));
+        if keep.contains(&t) {
+            states.push(state.clone());
+        }
+    }
+    states.push(state);
+    Run { bars, rows, states }
+}
+
+/// Bars of the daily series after which the future is changed.
+const CUTS: [usize; 12] = [100, 545, 546, 593, 700, 1111, 1999, 2000, 2601, 3333, 4500, 5029];
+
+static SPX: LazyLock<Run> = LazyLock::new(|| run(daily("SPX"), BarClock::Numbered, &CUTS));
+
+/// What later bars might look like instead.
+fn other_future(bars: &[Candle], cut: usize) -> impl Iterator<Item = Candle> {
+    bars[cut + 1..].iter().take(60).enumerate().map(|(i, bar)| {
+        let factor = if i % 3 == 0 { 1.7 } else { 0.4 };
+        let [open, high, low, close] = [bar.open, bar.high, bar.low, bar.close].map(|price| price * factor);
+        Candle { open, high, low, close, volume: bar.volume * 9.0 + 1.0, ..*bar }
+    })
+}
+
+/// ST-17: every remembered row keeps its bits, whatever comes later, and so does every matrix.
+#[test]
+fn another_future_changes_no_row() {
+    let run = &*SPX;
+    for (cut, state) in CUTS.into_iter().zip(&run.states) {
+        let mut other = state.clone();
+        let mut differs = false;
+        for bar in other_future(&run.bars, cut) {
+            other.push(&bar).unwrap();
+            let row = bits(&other, bar.index);
+            differs |= row.is_some() && row != run.rows[bar.index as usize];
+        }
+        assert!(differs || cut < FIRST_ROW - 60 || cut + 1 == run.bars.len(), "the other future is no other");
+        let oldest = (other.next_index() as usize).saturating_sub(RETAINED);
+        for index in oldest..=cut {
+            assert_eq!(bits(&other, index as u64), run.rows[index], "bar {index} after {cut}");
+        }
+        if let Some(matrix) = state.matrix(cut as u64) {
+            assert_eq!(other.matrix(cut as u64), Some(matrix));
+        }
+    }
+}
+
+/// Streaming equals batch bit for bit, a restart from the first bar equals never having stopped.
+#[test]
+fn a_restart_changes_no_row() {
+    let run = &*SPX;
+    for stopped in [200, 560, 900] {
+        let mut state = fresh(BarClock::Numbered);
+        for bar in &run.bars[..stopped] {
+            state.push(bar).unwrap();
+        }
+        // What the restarted process reads again, then what it did not see before.
+        for bar in &run.bars[stopped..stopped + 60] {
+            state.push(bar).unwrap();
+        }
+        for index in 0..stopped + 60 {
+            assert_eq!(bits(&state, index as u64), run.rows[index], "bar {index}");
+        }
+    }
+}
+
+/// Every column of real bars against its definition, computed from the whole history by other code.
+fn agrees_with_the_definition(run: &Run, hidden: &[bool], step: usize) {
+    let definition = Definition::new(&run.bars, hidden);
+    let mut checked = 0;
+    for t in (FIRST_ROW + 1..run.bars.len()).step_by(step) {
+        let row = run.rows[t].unwrap().map(f64::from_bits);
+        for (column, (seen, wanted)) in row.into_iter().zip(definition.row(t)).enumerate() {
+            assert!((seen - wanted).abs() < 1e-9, "bar {t}, column {column}: {seen} instead of {wanted}");
+        }
+        checked += 1;
+    }
+    assert!(checked > 40, "{checked} rows are too few to tell");
+}
+
+/// ST-37 and every other column: incremental equals full to 1e-9 on twenty years of daily bars.
+#[test]
+fn daily_bars_follow_the_definition() {
+    let hidden = vec![false; SPX.bars.len()];
+    agrees_with_the_definition(&SPX, &hidden, 61);
+    let signals = (FIRST_ROW..SPX.bars.len()).filter(|t| f64::from_bits(SPX.rows[*t].unwrap()[1]) != 0.0).count();
+    assert!(signals > 200, "{signals} signals in {} bars", SPX.bars.len());
+}
+
+/// The same for the other index, which has days without volume.
+#[test]
+fn days_without_volume_follow_the_definition() {
+    let bars: Vec<Candle> = daily("IXIC").into_iter().take(2500).collect();
+    let run = run(bars, BarClock::Numbered, &[]);
+    agrees_with_the_definition(&run, &vec![false; run.bars.len()], 37);
+}
+
+/// ST-148: prices and volumes times eight leave every column bit-identical.
+#[test]
+fn scale_is_of_no_account() {
+    let bars = generated(700);
+    let plain = run(bars.clone(), BarClock::default(), &[]);
+    let times = |prices: f64, volume: f64| {
+        let scaled = bars.iter().map(|bar| {
+            let [open, high, low, close] = [bar.open, bar.high, bar.low, bar.close].map(|price| price * prices);
+            Candle { open, high, low, close, volume: bar.volume * volume, ..*bar }
+        });
+        run(scaled.collect(), BarClock::default(), &[]).rows
+    };
+    assert_eq!(times(8.0, 1.0), plain.rows);
+    assert_eq!(times(1.0, 8.0), plain.rows);
+    assert_eq!(plain.rows.iter().flatten().count(), 700 - FIRST_ROW);
+}
+
+/// The generated bars with `missing` bars left out before bar `at`.
+fn with_hole(count: usize, at: usize, missing: i64) -> Vec<Candle> {
+    let mut bars = generated(count);
+    for bar in &mut bars[at..] {
+        bar.close_time = Nanos(bar.close_time.0 + 30 * missing * MINUTE);
+    }
+    bars
+}
+
+/// ST-18: 49 missing bars start the warm-up anew, which equals a process that saw nothing before.
+#[test]
+fn a_long_gap_starts_anew() {
+    let bars = with_hole(1300, 650, 49);
+    let whole = run(bars.clone(), BarClock::default(), &[]);
+    let after = run(numbered(&bars[650..]), BarClock::default(), &[]);
+    assert_eq!(whole.rows[650..], after.rows[..]);
+    assert!(whole.rows[649].is_some() && whole.rows[650].is_none() && whole.rows[650 + FIRST_ROW].is_some());
+    let (whole, after) = (&whole.states[0], &after.states[0]);
+    for index in 650..1300 {
+        assert_eq!(whole.matrix(index), after.matrix(index - 650), "bar {index}");
+    }
+    assert!(whole.matrix(649).is_some(), "the past stays known");
+    assert_eq!(whole.matrix(650 + 592), None);
+    assert_eq!(whole.window(650 + 575).unwrap().len(), 30);
+}
+
+/// ST-18: up to 48 missing bars invent no row; two or more hide the crossing that lies between.
+#[test]
+fn a_short_gap_hides_a_crossing() {
+    // Bar 61 has a crossing, a signal and a change of sign on the generated series.
+    let at_61 = |missing: i64| {
+        let run = run(with_hole(600, 61, missing), BarClock::default(), &[]);
+        let state = &run.states[0];
+        let snapshot = state.snapshot(61).unwrap();
+        assert_eq!((snapshot.missing, snapshot.slot), (missing as u64, 61 + missing as u64));
+        assert_eq!(run.rows.iter().flatten().count(), 600 - FIRST_ROW);
+        let (mlmi, nwrqk) = (snapshot.readings.mlmi.unwrap(), snapshot.readings.nwrqk.unwrap());
+        (mlmi.event, nwrqk.signal)
+    };
+    assert_eq!(at_61(0), (-1, -1));
+    assert_eq!(at_61(1), (-1, -1), "one missing bar is forgiven");
+    assert_eq!(at_61(2), (0, 0));
+    assert_eq!(at_61(48), (0, 0));
+}
+
+/// ST-42: a signal of faster bars belongs to the slot in which it happens.
+#[test]
+fn slots_count_missing_bars() {
+    let run = run(with_hole(100, 50, 3), BarClock::default(), &[]);
+    let state = &run.states[0];
+    let close = state.snapshot(99).unwrap().candle.close_time;
+    assert_eq!(state.slot_at(close), Some(102));
+    assert_eq!(state.slot_at(Nanos(close.0 + 5 * MINUTE)), Some(103));
+    assert_eq!(fresh(BarClock::default()).slot_at(close), None);
+}
+
+/// Recorded 30-minute bars with one gap of two bars, against the definition.
+#[test]
+fn recorded_half_hours_follow_the_definition() {
+    let name = "bittrex-ETHBTC-30m-20171120_20180130.csv";
+    let Some(bars) = intraday(name, "64172e6e2ee3272a98e4096bbeeb61eda3ff249be8b74beb2f23770b3328d193", 30) else { return };
+    let run = run(bars, BarClock::default(), &[]);
+    let hidden: Vec<bool> = (0..run.bars.len() as u64).map(|t| run.states[0].snapshot(t).is_some_and(|s| s.after_gap)).collect();
+    // The oldest snapshots are forgotten by now; the gap lies among them.
+    let close = |t: usize| run.bars[t].close_time.0;
+    let gaps: Vec<usize> = (1..run.bars.len()).filter(|t| close(*t) - close(t - 1) > 60 * MINUTE).collect();
+    let [gap] = gaps[..] else { panic!("{gaps:?}") };
+    assert_eq!(close(gap) - close(gap - 1), 90 * MINUTE);
+    let mut hidden = hidden;
+    hidden[gap] = true;
+    agrees_with_the_definition(&run, &hidden, 53);
+}
+
+/// Recorded five-minute bars, joined: every pause of more than a day starts the warm-up anew.
+#[test]
+fn recorded_pauses_start_anew() {
+    let name = "bittrex-LTCBTC-5m-20171025_20180130.csv";
+    let Some(bars) = intraday(name, "c34bc00f82861252a4f451de9c23d5545523c506127711f663cf2d7249bcd8a7", 5) else { return };
+    let bars = half_hours(&bars);
+    assert_eq!(bars.len(), 2874);
+    let run = run(bars, BarClock::default(), &[]);
+    let close = |t: usize| run.bars[t].close_time.0;
+    let mut begins = vec![0];
+    begins.extend((1..run.bars.len()).filter(|t| close(*t) - close(t - 1) > 49 * 30 * MINUTE));
+    begins.push(run.bars.len());
+    assert_eq!(begins.len(), 4, "three windows");
+    for window in begins.windows(2) {
+        for t in window[0]..window[1] {
+            assert_eq!(run.rows[t].is_some(), t >= window[0] + FIRST_ROW, "bar {t}");
+        }
+    }
+}

@@ -1,0 +1,98 @@
+//! Bars for the tests.
+
+use std::path::{Path, PathBuf};
+
+use sha2::{Digest, Sha256};
+use tradewind_domain::strategic::Candle;
+use tradewind_domain::time::Nanos;
+
+pub(crate) const MINUTE: i64 = 60_000_000_000;
+/// 2025-01-06 00:00 UTC, a Monday.
+const START: i64 = 1_736_121_600_000_000_000;
+
+/// The generated series of strategic-1, section 21.2.
+pub(crate) fn generated(count: usize) -> Vec<Candle> {
+    let close = |t: f64| {
+        let turns = std::f64::consts::TAU * t;
+        100.0 + 0.05 * t + 2.0 * libm::sin(turns / 17.0) + 0.7 * libm::cos(turns / 5.0) + 0.4 * libm::sin(0.91 * t)
+    };
+    (0..count)
+        .map(|t| {
+            let open = if t == 0 { 100.0 } else { close(t as f64 - 1.0) };
+            let close = close(t as f64);
+            Candle {
+                index: t as u64,
+                close_time: Nanos(START + 30 * (t as i64 + 1) * MINUTE),
+                open,
+                high: open.max(close) + 0.3 + 0.1 * ((7 * t) % 5) as f64,
+                low: open.min(close) - 0.3 - 0.1 * ((3 * t) % 4) as f64,
+                close,
+                volume: 1000.0 + 100.0 * ((13 * t) % 7) as f64,
+            }
+        })
+        .collect()
+}
+
+/// Committed daily bars. They are numbered, so their closes are set a day after the label.
+pub(crate) fn daily(symbol: &str) -> Vec<Candle> {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/fixtures/bars").join(format!("{symbol}.csv"));
+    read(&std::fs::read(path).unwrap(), 24 * 60)
+}
+
+/// Intraday bars that are not part of the repository; `None`, with a message, where they are not at hand.
+pub(crate) fn intraday(name: &str, sha256: &str, minutes: i64) -> Option<Vec<Candle>> {
+    let path: PathBuf = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/data/tests").join(name);
+    let Ok(bytes) = std::fs::read(&path) else {
+        println!("skipped: {name} is not at hand (it lies outside of the repository)");
+        return None;
+    };
+    assert_eq!(hex::encode(Sha256::digest(&bytes)), sha256, "{name} is another file");
+    Some(read(&bytes, minutes))
+}
+
+fn read(text: &[u8], minutes: i64) -> Vec<Candle> {
+    let lines = std::str::from_utf8(text).unwrap().lines().skip(1);
+    lines
+        .enumerate()
+        .map(|(index, line)| {
+            let (stamp, figures) = line.split_once(',').unwrap();
+            let figures: Vec<f64> = figures.split(',').map(|figure| figure.parse().unwrap()).collect();
+            let [open, high, low, close, volume] = figures[..] else { panic!("{line}") };
+            let close_time = Nanos(instant(stamp) + minutes * MINUTE);
+            Candle { index: index as u64, close_time, open, high, low, close, volume }
+        })
+        .collect()
+}
+
+/// `YYYY-MM-DDThh:mm:ssZ` in UTC nanoseconds.
+fn instant(stamp: &str) -> i64 {
+    let part = |from: usize, to: usize| stamp[from..to].parse::<i64>().unwrap();
+    let (year, month, day) = (part(0, 4), part(5, 7), part(8, 10));
+    // Years begin in March here, so that the leap day is the last.
+    let (y, m) = if month > 2 { (year, month - 3) } else { (year - 1, month + 9) };
+    let days = 365 * y + y / 4 - y / 100 + y / 400 + (153 * m + 2) / 5 + day - 1 - 719_468;
+    (days * 1440 + part(11, 13) * 60 + part(14, 16)) * MINUTE
+}
+
+/// Joins complete groups of six five-minute bars to 30-minute bars.
+pub(crate) fn half_hours(bars: &[Candle]) -> Vec<Candle> {
+    let half_hour = |candle: &Candle| (candle.close_time.0 - 1) / (30 * MINUTE);
+    let groups = bars.chunk_by(|a, b| half_hour(a) == half_hour(b)).filter(|group| group.len() == 6);
+    groups
+        .enumerate()
+        .map(|(index, group)| Candle {
+            index: index as u64,
+            close_time: group[5].close_time,
+            open: group[0].open,
+            high: group.iter().map(|bar| bar.high).fold(0.0, f64::max),
+            low: group.iter().map(|bar| bar.low).fold(f64::INFINITY, f64::min),
+            close: group[5].close,
+            volume: group.iter().map(|bar| bar.volume).sum(),
+        })
+        .collect()
+}
+
+/// Numbers bars anew from 0.
+pub(crate) fn numbered(bars: &[Candle]) -> Vec<Candle> {
+    (0..).zip(bars).map(|(index, bar)| Candle { index, ..*bar }).collect()
+}
