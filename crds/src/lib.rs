@@ -17,6 +17,7 @@ pub mod generate;
 pub mod model_checkpoint;
 pub mod names;
 pub mod policy_status;
+pub mod process_files;
 pub mod risk_profile;
 pub mod samples;
 pub mod trading_policy;
