@@ -80,6 +80,18 @@ impl Environment {
         Ok(Self { tree, console, kubectl, bin, directory })
     }
 
+    /// Uses a cluster that an earlier run left up in `.demo/<name>`, with what is built and installed there.
+    ///
+    /// # Errors
+    /// When it does not answer.
+    pub fn attach(tree: Tree, console: Console, name: &str) -> Result<Self> {
+        let directory = tree.work().join(name);
+        let bin = directory.join("bin");
+        let kubectl = Kubectl::new(bin.join("kubectl"), directory.join("kubeconfig/admin"));
+        kubectl.output(&["get", "nodes"]).with_context(|| format!("no cluster is up in {}", directory.display()))?;
+        Ok(Self { tree, console, kubectl, bin, directory })
+    }
+
     /// Directory of the cluster.
     #[must_use]
     pub fn directory(&self) -> &PathBuf {

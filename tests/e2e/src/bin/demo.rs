@@ -67,7 +67,7 @@ fn show(context: Option<&str>) -> Result<bool> {
     };
     environment.console.chapter("2. Install");
     environment.install()?;
-    feed::start(&environment, "default", 0)?;
+    feed::start(&environment, "default", scenarios::BARS_PER_SECOND)?;
     for (number, scenario) in (3..).zip(scenarios::demo()) {
         environment.console.chapter(&format!("{number}. {}", scenario.claim));
         let holds = environment.console.outcome(scenario.claim, scenario.run(&environment));

@@ -63,7 +63,7 @@ fn in_one_process(environment: &Environment, spec: &PolicySpec<'_>, bundle: &str
     fs::create_dir_all(&folder)?;
     let (policy, profile) = (folder.join("policy.yaml"), folder.join("profile.yaml"));
     fs::write(&policy, manifests::trading_policy(spec))?;
-    fs::write(&profile, manifests::risk_profile(spec.risk_profile, &format!("paper-{}", spec.risk_profile)))?;
+    fs::write(&profile, manifests::risk_profile(spec.risk_profile))?;
     let paths = [policy, profile, environment.tree.checkpoint(spec.checkpoint), environment.tree.bars(), folder.join("out")];
     let words: Vec<String> = paths.iter().map(|p| p.to_string_lossy().into_owned()).collect();
     let arguments = [

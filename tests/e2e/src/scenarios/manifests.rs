@@ -35,7 +35,8 @@ impl Default for PolicySpec<'_> {
 
 /// A RiskProfile with the limits of the sample.
 #[must_use]
-pub fn risk_profile(name: &str, account: &str) -> String {
+pub fn risk_profile(name: &str) -> String {
+    let account = if name == "main" { "paper-1".to_owned() } else { format!("paper-{name}") };
     format!(
         r#"apiVersion: tradewind.dev/v1alpha1
 kind: RiskProfile

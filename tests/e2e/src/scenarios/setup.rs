@@ -33,7 +33,7 @@ pub fn checkpoint(environment: &Environment, namespace: &str, file: &str) -> Res
 /// # Errors
 /// When something is refused or not Ready within two minutes.
 pub fn policy(environment: &Environment, namespace: &str, spec: &PolicySpec<'_>) -> Result<Value> {
-    environment.kubectl.apply(namespace, &manifests::risk_profile(spec.risk_profile, &format!("paper-{}", spec.risk_profile)))?;
+    environment.kubectl.apply(namespace, &manifests::risk_profile(spec.risk_profile))?;
     checkpoint(environment, namespace, spec.checkpoint)?;
     environment.kubectl.apply(namespace, &manifests::trading_policy(spec))?;
     environment.until_condition(namespace, &format!("tradingpolicy/{}", spec.name), "Ready", "True", Duration::from_secs(120))
