@@ -248,7 +248,7 @@ impl StrategicConfig {
             ("kernel.alpha", self.kernel.alpha),
             ("profile.reachAtr", self.profile.reach_atr),
         ] {
-            check(value >= 1e-3 && value <= 1e6, field, value, "0.001 to 1000000");
+            check((1e-3..=1e6).contains(&value), field, value, "0.001 to 1000000");
         }
         for (field, value) in [
             ("profile.nodeDepth", self.profile.node_depth),

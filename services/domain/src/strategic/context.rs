@@ -67,6 +67,8 @@ const fn weekday(time: Nanos) -> f64 {
 #[cfg(test)]
 mod tests {
     #![allow(clippy::float_cmp)]
+    use std::f64::consts::{FRAC_1_SQRT_2, LN_10};
+
     use super::*;
 
     /// 2025-01-06 00:00 UTC, a Monday.
@@ -96,7 +98,7 @@ mod tests {
     /// ST-V14, second part; ST-11: UTC, Sunday is 6.
     #[test]
     fn hours_and_weekdays() {
-        near(&day_circle(fractional_hour(at(0, 540))), &[0.707_106_78, -0.707_106_78]);
+        near(&day_circle(fractional_hour(at(0, 540))), &[FRAC_1_SQRT_2, -FRAC_1_SQRT_2]);
         assert_eq!(fractional_hour(at(5, 90)), 1.5);
         assert_eq!((weekday(at(0, 0)), weekday(at(6, 1439)), weekday(Nanos(-1))), (0.0, 6.0, 2.0));
     }
@@ -110,7 +112,7 @@ mod tests {
         for bad in [0.0, -1.0, f64::NAN, f64::INFINITY] {
             assert_eq!((of(Some(bad)).values[2], of(Some(bad)).degraded.bad_volatility), (0.0, true), "{bad}");
         }
-        for (given, wanted) in [(10.0, 2.302_585_093), (0.01, -4.605_170_186), (1e-9, -4.605_170_186), (1e9, 4.605_170_186)] {
+        for (given, wanted) in [(10.0, LN_10), (0.01, -4.605_170_186), (1e-9, -4.605_170_186), (1e9, 4.605_170_186)] {
             near(&[of(Some(given)).values[2]], &[wanted]);
             assert!(!of(Some(given)).degraded.any());
         }

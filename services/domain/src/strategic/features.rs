@@ -20,10 +20,6 @@ use super::volatility::{Volatility, VolatilityReading};
 
 /// Bars remembered per symbol (ST-18).
 pub const RETAINED: usize = 2_000;
-/// Relative distance of the kernel estimate from the close at which column 2 is full (ST-8).
-const ESTIMATE_REACH: f64 = 0.05;
-/// Slope at which column 3 is full, ATR per bar (ST-8).
-const SLOPE_REACH: f64 = 2.0;
 
 /// What the indicators say at one bar; `None` while too few bars are known.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -98,7 +94,8 @@ pub enum StrategicFeatureError {
 /// Feature state of one symbol. A row depends on its bar and earlier ones only (ST-17).
 ///
 /// A restarted process reads its bars again from the first, or from any bar after a pause that starts the
-/// warm-up anew; both give the same bits. Nothing is allocated after the first [`RETAINED`] bars.
+/// warm-up anew; both give the same bits. All memory is taken by [`StrategicFeatures::new`], about 4 MiB with the
+/// defaults (ST-125); the way of a decision only reads a slice of it (ST-124).
 #[derive(Clone, Debug)]
 pub struct StrategicFeatures {
     clock: BarClock,
@@ -295,14 +292,13 @@ fn row(candle: &Candle, readings: &Readings) -> Option<[f64; COLUMNS]> {
     let (volatility, mmd) = (readings.volatility?, readings.mmd?);
     // Until its average exists the index can give no signal.
     mlmi.average?;
-    let estimate = (nwrqk.value / candle.close - 1.0) / ESTIMATE_REACH;
     let scaled = |momentum, bars| momentum::scaled(momentum, volatility.deviation, bars);
     let [hour_sin, hour_cos] = day_circle(fractional_hour(candle.close_time));
     Some([
         (mlmi.value - 50.0) / 50.0,
         f64::from(mlmi.signal),
-        estimate.clamp(-1.0, 1.0),
-        nwrqk.slope?.clamp(-SLOPE_REACH, SLOPE_REACH) / SLOPE_REACH,
+        nwrqk.value_column(candle.close),
+        nwrqk.slope_column()?,
         lvn.distance_share,
         lvn.strength(),
         hour_sin,

@@ -67,7 +67,8 @@ impl Mmd {
     #[must_use]
     pub fn new(config: &MmdConfig) -> Self {
         let (recent, reference) = (config.recent as usize, config.reference as usize);
-        let count = reference * reference.saturating_sub(1) / 2;
+        let pairs = |n: usize| n * n.saturating_sub(1) / 2;
+        let largest = pairs(reference).max(pairs(recent)).max(recent * reference).max(reference);
         Self {
             recent,
             reference,
@@ -75,8 +76,8 @@ impl Mmd {
             vectors: std::array::from_fn(|_| Window::new(recent + reference)),
             past: std::array::from_fn(|_| SortedWindow::new(reference)),
             scaled: Vec::with_capacity(recent + reference),
-            pairs: Vec::with_capacity(count),
-            selection: Vec::with_capacity(count.max(reference).max(recent * reference)),
+            pairs: Vec::with_capacity(pairs(reference)),
+            selection: Vec::with_capacity(largest),
             middle: 0.0,
         }
     }
@@ -261,5 +262,18 @@ mod tests {
         let mut flat = Mmd::new(&config);
         let last = (0..9).map(|_| flat.push(step(0.0), 0.0)).last().unwrap().unwrap();
         assert!(last.score.abs() < 1e-12 && last.sigma >= LEAST_SIGMA);
+    }
+
+    /// No buffer moves or grows once it is made, so a bar allocates nothing.
+    #[test]
+    fn buffers_stay_where_they_are() {
+        let mut mmd = Mmd::new(&MmdConfig { recent: 30, reference: 12, volume_bars: 2 });
+        let place = |mmd: &Mmd| (mmd.pairs.as_ptr(), mmd.selection.as_ptr(), mmd.scaled.as_ptr(), mmd.selection.capacity());
+        let before = place(&mmd);
+        for i in 0..200 {
+            let step = Step { log_return: f64::from(i % 7) * 1e-3, range_share: f64::from(i % 5) * 1e-3 };
+            mmd.push(Some(step), f64::from(i % 3));
+        }
+        assert_eq!(place(&mmd), before);
     }
 }

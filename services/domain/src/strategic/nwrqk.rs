@@ -6,6 +6,11 @@ use super::window::Window;
 /// Below this average true range a slope has no unit.
 const LEAST_ATR: f64 = 1e-12;
 
+/// Relative distance of the estimate from the close at which column 2 is full (ST-8).
+const ESTIMATE_REACH: f64 = 0.05;
+/// Slope at which column 3 is full, ATR per bar (ST-8).
+const SLOPE_REACH: f64 = 2.0;
+
 /// What the regression says at one bar.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct NwrqkReading {
@@ -15,6 +20,20 @@ pub struct NwrqkReading {
     pub slope: Option<f64>,
     /// +1 or -1 when the slope changes its sign at this bar, else 0 (ST-25).
     pub signal: i8,
+}
+
+impl NwrqkReading {
+    /// Column 2: how far the estimate lies from the close, within +-1 (ST-8).
+    #[must_use]
+    pub fn value_column(&self, close: f64) -> f64 {
+        ((self.value / close - 1.0) / ESTIMATE_REACH).clamp(-1.0, 1.0)
+    }
+
+    /// Column 3: the slope, within +-1 (ST-8).
+    #[must_use]
+    pub fn slope_column(&self) -> Option<f64> {
+        self.slope.map(|slope| slope.clamp(-SLOPE_REACH, SLOPE_REACH) / SLOPE_REACH)
+    }
 }
 
 /// Nadaraya-Watson regression with a rational quadratic kernel over the newest closes (ST-22 to ST-25).
@@ -113,6 +132,15 @@ mod tests {
         let second = nwrqk.push(104.0, Some(1.5)).unwrap();
         near(second.value, 103.039_867_36);
         near(second.slope.unwrap(), 0.520_108_81);
+        near(second.slope_column().unwrap(), 0.260_054_41);
+    }
+
+    /// ST-V13, first part; ST-8: the borders.
+    #[test]
+    fn column_of_the_estimate() {
+        let column = |value| NwrqkReading { value, slope: Some(-9.0), signal: 0 }.value_column(100.0);
+        [(101.5, 0.3), (200.0, 1.0), (1.0, -1.0)].into_iter().for_each(|(value, wanted)| near(column(value), wanted));
+        near(NwrqkReading { value: 1.0, slope: Some(-9.0), signal: 0 }.slope_column().unwrap(), -1.0);
     }
 
     /// ST-25: a flat market has no unit for a slope.

@@ -205,15 +205,22 @@ fn recorded_half_hours_follow_the_definition() {
     let name = "bittrex-ETHBTC-30m-20171120_20180130.csv";
     let Some(bars) = intraday(name, "64172e6e2ee3272a98e4096bbeeb61eda3ff249be8b74beb2f23770b3328d193", 30) else { return };
     let run = run(bars, BarClock::default(), &[]);
-    let hidden: Vec<bool> = (0..run.bars.len() as u64).map(|t| run.states[0].snapshot(t).is_some_and(|s| s.after_gap)).collect();
-    // The oldest snapshots are forgotten by now; the gap lies among them.
     let close = |t: usize| run.bars[t].close_time.0;
     let gaps: Vec<usize> = (1..run.bars.len()).filter(|t| close(*t) - close(t - 1) > 60 * MINUTE).collect();
     let [gap] = gaps[..] else { panic!("{gaps:?}") };
     assert_eq!(close(gap) - close(gap - 1), 90 * MINUTE);
-    let mut hidden = hidden;
-    hidden[gap] = true;
+    let hidden: Vec<bool> = (0..run.bars.len()).map(|t| t == gap).collect();
     agrees_with_the_definition(&run, &hidden, 53);
+}
+
+/// Recorded minutes, joined to half hours without a gap, against the definition.
+#[test]
+fn recorded_minutes_follow_the_definition() {
+    let name = "unstated-BTCPERP-1m-20211231_20220201.csv";
+    let Some(bars) = intraday(name, "94498b372b286fd441c5c6051ef5491f29533439217f1e94c2ad6dc31f3b93d9", 1) else { return };
+    let run = run(half_hours(&bars, 30), BarClock::default(), &[]);
+    assert_eq!(run.bars.len(), 1501);
+    agrees_with_the_definition(&run, &vec![false; 1501], 19);
 }
 
 /// Recorded five-minute bars, joined: every pause of more than a day starts the warm-up anew.
@@ -221,7 +228,7 @@ fn recorded_half_hours_follow_the_definition() {
 fn recorded_pauses_start_anew() {
     let name = "bittrex-LTCBTC-5m-20171025_20180130.csv";
     let Some(bars) = intraday(name, "c34bc00f82861252a4f451de9c23d5545523c506127711f663cf2d7249bcd8a7", 5) else { return };
-    let bars = half_hours(&bars);
+    let bars = half_hours(&bars, 6);
     assert_eq!(bars.len(), 2874);
     let run = run(bars, BarClock::default(), &[]);
     let close = |t: usize| run.bars[t].close_time.0;

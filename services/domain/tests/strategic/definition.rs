@@ -104,10 +104,11 @@ fn mlmi(closes: &[f64], hidden: &[bool]) -> (Vec<Option<f64>>, Vec<i8>) {
             Some((before, now)) => (now > 0.0 && before <= 0.0) || (now < 0.0 && before >= 0.0),
             None => false,
         };
-        if crossed && !hidden[t] {
-            if let Some((s, q, close)) = open.replace((s, q, closes[t])) {
-                stored.push((s, q, if closes[t] >= close { 1.0 } else { -1.0 }));
-            }
+        if crossed
+            && !hidden[t]
+            && let Some((s, q, close)) = open.replace((s, q, closes[t]))
+        {
+            stored.push((s, q, if closes[t] >= close { 1.0 } else { -1.0 }));
         }
         let mut near: Vec<(f64, f64)> =
             stored.iter().rev().map(|(a, b, l): &(f64, f64, f64)| ((a - s).hypot(b - q), *l)).collect();

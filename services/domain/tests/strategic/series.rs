@@ -74,19 +74,19 @@ fn instant(stamp: &str) -> i64 {
     (days * 1440 + part(11, 13) * 60 + part(14, 16)) * MINUTE
 }
 
-/// Joins complete groups of six five-minute bars to 30-minute bars.
-pub(crate) fn half_hours(bars: &[Candle]) -> Vec<Candle> {
+/// Joins complete groups of shorter bars, so many each, to 30-minute bars.
+pub(crate) fn half_hours(bars: &[Candle], each: usize) -> Vec<Candle> {
     let half_hour = |candle: &Candle| (candle.close_time.0 - 1) / (30 * MINUTE);
-    let groups = bars.chunk_by(|a, b| half_hour(a) == half_hour(b)).filter(|group| group.len() == 6);
+    let groups = bars.chunk_by(|a, b| half_hour(a) == half_hour(b)).filter(|group| group.len() == each);
     groups
         .enumerate()
         .map(|(index, group)| Candle {
             index: index as u64,
-            close_time: group[5].close_time,
+            close_time: group[each - 1].close_time,
             open: group[0].open,
             high: group.iter().map(|bar| bar.high).fold(0.0, f64::max),
             low: group.iter().map(|bar| bar.low).fold(f64::INFINITY, f64::min),
-            close: group[5].close,
+            close: group[each - 1].close,
             volume: group.iter().map(|bar| bar.volume).sum(),
         })
         .collect()

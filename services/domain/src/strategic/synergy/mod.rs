@@ -6,4 +6,4 @@ mod signals;
 
 pub use detector::{Detector, DetectorState, SynergyEvent, SynergyType};
 pub use intake::{AcceptedEvent, EventClaim, Intake, Rejection};
-pub use signals::{Signal, SignalError, SignalKind, SignalSource, gap_signal};
+pub use signals::{Signal, SignalError, SignalKind, SignalSource, filled_gaps, gap_signal};

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::bar::Bar;
 use crate::strategic::config::SynergyConfig;
 use crate::strategic::features::Snapshot;
 use crate::tactical::{Gap, GapSide};
@@ -130,6 +131,18 @@ impl SignalSource {
     }
 }
 
+/// Those of the gaps that were open before a bar which it fills; expired ones are none (TA-11). Each may give a
+/// [`gap_signal`].
+pub fn filled_gaps<'a>(open: &'a [Gap], bar: &'a Bar, max_age_bars: u64) -> impl Iterator<Item = &'a Gap> {
+    open.iter().filter(move |gap| {
+        let reached = match gap.side {
+            GapSide::Bullish => bar.low <= gap.low,
+            GapSide::Bearish => bar.high >= gap.high,
+        };
+        reached && bar.index.saturating_sub(gap.created) <= max_age_bars
+    })
+}
+
 /// The signal of a fair value gap that was just filled: in the direction of the gap, when it is large enough
 /// (ST-41, ST-44). `close` and `atr` are of the 30-minute bar before, in ticks; without a range there is no strength.
 #[must_use]
@@ -152,6 +165,7 @@ mod tests {
     use crate::strategic::features::Readings;
     use crate::strategic::mlmi::MlmiReading;
     use crate::strategic::nwrqk::NwrqkReading;
+    use crate::tactical::{FvgConfig, GapTracker};
     use crate::time::Nanos;
 
     fn snapshot(slot: u64, mlmi: Option<MlmiReading>, nwrqk: Option<NwrqkReading>) -> Snapshot {
@@ -230,6 +244,29 @@ mod tests {
         for atr in [0.0, f64::NAN] {
             assert_eq!(signal(GapSide::Bullish, 10_020, atr), None);
         }
+    }
+
+    /// ST-41: what counts as filled is what the tracker of the five-minute bars says.
+    #[test]
+    fn filled_gaps_are_those_of_the_tracker() {
+        let config = FvgConfig { max_age_bars: 12, ..FvgConfig::default() };
+        let mut tracker = GapTracker::new(&config);
+        let (mut price, mut seed, mut filled) = (10_000_i64, 7_u64, 0);
+        for index in 0..3000 {
+            seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            let chance = |shift: u32, range: u64| ((seed >> shift) % range) as i64;
+            let open = price;
+            price = (price + chance(20, 401) - 200 + if chance(45, 6) == 0 { chance(33, 1201) - 600 } else { 0 }).max(1000);
+            let [high, low] = [open.max(price) + chance(50, 20), open.min(price) - chance(55, 20)];
+            let [open, high, low, close] = [open, high, low, price].map(Ticks);
+            let bar = Bar { index, open_time: Nanos(0), close_time: Nanos(0), open, high, low, close, volume: 1.0 };
+            let before = tracker.open().to_vec();
+            let wanted = tracker.push(&bar).mitigated;
+            assert_eq!(filled_gaps(&before, &bar, 12).next().is_some(), wanted, "bar {index}");
+            assert!(filled_gaps(&before, &bar, 12).all(|gap| !tracker.open().contains(gap)));
+            filled += usize::from(wanted);
+        }
+        assert!(filled > 20, "{filled}");
     }
 
     #[test]
