@@ -12,7 +12,7 @@ use tradewind_domain::shadow::{ShadowBook, ShadowConfig, ShadowError};
 use tradewind_domain::sizing::TradeIntent;
 use tradewind_journal::{JournalError, Log};
 
-use crate::record::PairKey;
+use crate::record::{Entry, PairKey, intent_of};
 
 /// How the candidate answered a bar.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -50,6 +50,22 @@ pub struct PairEntry {
     pub stable: Option<TradeIntent>,
     /// How the candidate answered.
     pub candidate: CandidateAnswer,
+}
+
+impl PairEntry {
+    /// The evidence of a bar; `None` when no comparison was going on.
+    #[must_use]
+    pub fn of(entry: &Entry, candidate: CandidateAnswer) -> Option<Self> {
+        Some(Self {
+            sequence: entry.record.sequence,
+            symbol: entry.record.symbol.clone(),
+            bar: entry.bar,
+            pair: entry.pair.clone()?,
+            step: entry.record.step,
+            stable: intent_of(entry.stable_decision(), entry.bar.close),
+            candidate,
+        })
+    }
 }
 
 /// Why evidence could not be kept.
@@ -156,12 +172,15 @@ impl Pairing {
         self.last_sequence
     }
 
-    /// Writes one bar down and compares it. A bar that was compared before changes nothing.
+    /// Writes one bar down and compares it. A bar that was compared before changes nothing, and neither does the
+    /// silence of a candidate that has not answered yet: it arrives with its first answer, not with its first pod.
     ///
     /// # Errors
     /// [`PairError`]; after [`PairError::Journal`] it must be opened again.
     pub fn record(&mut self, entry: &PairEntry) -> Result<(), PairError> {
-        if entry.sequence <= self.last_sequence {
+        let begun = self.comparison.as_ref().is_some_and(|comparison| comparison.pair == entry.pair);
+        let silent = matches!(entry.candidate, CandidateAnswer::Silent { .. });
+        if entry.sequence <= self.last_sequence || (silent && !begun) {
             return Ok(());
         }
         self.journal.append(entry)?;

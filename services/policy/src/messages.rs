@@ -112,3 +112,77 @@ pub fn decision_from_wire(answer: &v1::Decision, question: &Question) -> Result<
 fn direction(value: i32) -> Option<i8> {
     i8::try_from(value).ok().filter(|value| (-1..=1).contains(value))
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::expect_used)]
+    use super::*;
+
+    fn answer() -> v1::Decision {
+        let vote = |agent: &str| v1::AgentVote {
+            agent: agent.into(),
+            action_index: 0,
+            vote: 1,
+            probabilities: vec![0.8, 0.1, 0.1],
+            confidence: 0.8,
+        };
+        v1::Decision {
+            bundle: "b1".into(),
+            symbol: "SPX".into(),
+            index: 100,
+            close_time_ns: 5,
+            agents: vec![vote("fvg"), vote("momentum"), vote("entry")],
+            synergy: Some(v1::Synergy { r#type: "TYPE_2".into(), direction: 1, confidence: 0.7, source: "Momentum".into() }),
+            action: 1,
+            execute: true,
+            confidence: 0.8,
+            score_long: 0.8,
+            urgency: "normal".into(),
+            synergy_aligned: true,
+            stop_ticks: 90,
+            target_ticks: 120,
+            confidence_multiplier: 1.0,
+            atr: 0.05,
+            ..v1::Decision::default()
+        }
+    }
+
+    fn question() -> Question {
+        Question { bundle: "b1".into(), symbol: "SPX".to_owned().try_into().unwrap(), index: 100 }
+    }
+
+    #[test]
+    fn a_sound_answer_is_taken_whole() {
+        let read = decision_from_wire(&answer(), &question()).unwrap();
+        assert_eq!((read.action, read.execute, read.stop, read.target), (1, true, Ticks(90), Ticks(120)));
+        assert_eq!((read.agents.len(), read.scores, read.urgency), (3, [0.8, 0.0, 0.0], Some(Urgency::Normal)));
+        assert_eq!(read.synergy.unwrap().synergy_type, "TYPE_2");
+        let unknown = v1::Decision { reason: "a_reason_of_tomorrow".into(), execute: false, action: 0, ..answer() };
+        assert_eq!(decision_from_wire(&unknown, &question()).unwrap().reason, "a_reason_of_tomorrow");
+    }
+
+    /// Another bar's answer, figures that are not finite, and contradictions open no trade.
+    #[test]
+    fn an_unsound_answer_is_refused() {
+        let with = |change: &dyn Fn(&mut v1::Decision)| {
+            let mut wrong = answer();
+            change(&mut wrong);
+            decision_from_wire(&wrong, &question()).unwrap_err().to_string()
+        };
+        for wrong in [with(&|d| d.bundle = "b2".into()), with(&|d| d.symbol = "IXIC".into()), with(&|d| d.index = 99)] {
+            assert!(wrong.contains("b1 SPX/100 was asked"), "{wrong}");
+        }
+        for (wrong, says) in [
+            (with(&|d| d.confidence = f64::NAN), "NaN"),
+            (with(&|d| d.atr = f64::INFINITY), "inf"),
+            (with(&|d| d.confidence_multiplier = -1.0), "-1"),
+            (with(&|d| d.action = 2), "action is 2"),
+            (with(&|d| d.execute = false), "execute is false"),
+            (with(&|d| d.urgency = "soon".into()), "urgency is soon"),
+            (with(&|d| d.agents[1].probabilities.truncate(2)), "three probabilities"),
+            (with(&|d| d.agents[0].action_index = 3), "three probabilities"),
+        ] {
+            assert!(wrong.contains(says), "'{says}' is missing in {wrong}");
+        }
+    }
+}

@@ -100,6 +100,7 @@ async fn run(arguments: Serve) -> anyhow::Result<()> {
         config.policy
     );
     let settings = Settings::from_config(&config)?;
+    std::fs::create_dir_all(&arguments.data).with_context(|| format!("creating {}", arguments.data.display()))?;
     let security = arguments.serve.tls.load()?;
     let bus_tls = match &security {
         Security::Mutual(material) => Some(material.files().clone()).filter(|_| arguments.bus.nats.starts_with("tls://")),

@@ -25,7 +25,7 @@ use super::revisions::{Revision, Revisions};
 use crate::account::AccountSnapshot;
 use crate::control::Wanted;
 use crate::record::{Driver, Entry};
-use crate::sequencer::{Engine, Input};
+use crate::sequencer::{Engine, Input, Routing};
 
 /// Bars of the past for which the candidate is asked again after a restart: what inference remembers.
 const ASK_AGAIN: usize = 64;
@@ -180,8 +180,7 @@ impl Bars {
         self.figures.stage("inference", asked_at.elapsed());
         // A halt that came while the networks worked counts; who was asked stays who is recorded.
         let control = self.current()?.control;
-        let mut routing = planned.routing;
-        routing.stable = serving;
+        let routing = self.routing_of(planned.routing, serving)?;
         let input = Input {
             sequence: in_hand.sequence,
             symbol: &in_hand.symbol,
@@ -196,6 +195,16 @@ impl Bars {
         let entry = tokio::task::block_in_place(|| self.engine.decide(input))?.clone();
         self.figures.stage("journal", written_at.elapsed());
         Ok((entry, evidence))
+    }
+
+    /// Who is recorded. When another bundle has become the stable while this bar waited, the rollout as it is now counts.
+    fn routing_of(&self, planned: Routing, serving: String) -> Result<Routing, ServeError> {
+        if planned.stable == serving {
+            return Ok(planned);
+        }
+        let now = self.current()?.routing;
+        let candidate = now.candidate.filter(|candidate| *candidate != serving && Some(candidate) == planned.candidate.as_ref());
+        Ok(Routing { stable: serving, candidate, ..now })
     }
 
     /// Asks the bundle that serves until it answers. When the rollout names another one meanwhile, that one is asked.

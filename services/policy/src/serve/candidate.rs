@@ -109,7 +109,11 @@ async fn record(live: Live, mut answered: mpsc::Receiver<Answered>, failed: mpsc
     while let Some(Answered { entry, answer }) = answered.recv().await {
         // Dropped when the process stops before the bar was decided: after the restart the bar comes again.
         let Ok(entry) = entry.await else { continue };
-        let Some(pair) = pair_entry(&entry, answer) else { continue };
+        let answer = match answer {
+            Ok((decision, late)) => CandidateAnswer::Answered { intent: intent_of(&decision, entry.bar.close), late },
+            Err(reason) => CandidateAnswer::Silent { reason },
+        };
+        let Some(pair) = PairEntry::of(&entry, answer) else { continue };
         let outcome = tokio::task::block_in_place(|| live.pairing().record(&pair));
         if let Err(error) = outcome {
             tracing::error!(%error, sequence = pair.sequence, "evidence cannot be kept");
@@ -117,21 +121,4 @@ async fn record(live: Live, mut answered: mpsc::Receiver<Answered>, failed: mpsc
             return;
         }
     }
-}
-
-/// The evidence of a bar; `None` when no comparison was going on.
-fn pair_entry(entry: &Entry, answer: Result<(Decision, bool), String>) -> Option<PairEntry> {
-    let close = entry.bar.close;
-    Some(PairEntry {
-        sequence: entry.record.sequence,
-        symbol: entry.record.symbol.clone(),
-        bar: entry.bar,
-        pair: entry.pair.clone()?,
-        step: entry.record.step,
-        stable: intent_of(entry.stable_decision(), close),
-        candidate: match answer {
-            Ok((decision, late)) => CandidateAnswer::Answered { intent: intent_of(&decision, close), late },
-            Err(reason) => CandidateAnswer::Silent { reason },
-        },
-    })
 }

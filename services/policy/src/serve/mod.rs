@@ -121,7 +121,7 @@ pub async fn serve(options: Options, wanted: watch::Receiver<Option<Wanted>>, st
     let figures = Figures::new(&metrics);
     let readiness = Readiness::new();
     readiness.hold("journal", "being read");
-    let probes = tokio::spawn(probes::serve(options.http, probes::router(readiness.clone(), metrics), stop.clone()));
+    let mut probes = tokio::spawn(probes::serve(options.http, probes::router(readiness.clone(), metrics), stop.clone()));
     let engine = Engine::open(options.settings.clone(), Box::new(Journal::<Entry>::open(&options.data.join(DECISIONS_FILE))?))?;
     let evidence = Journal::<PairEntry>::open(&options.data.join(EVIDENCE_FILE))?;
     let pairing = Pairing::open(options.settings.shadow(), options.settings.instruments.clone(), Box::new(evidence))?;
@@ -132,7 +132,7 @@ pub async fn serve(options: Options, wanted: watch::Receiver<Option<Wanted>>, st
     let describe = Describe::new("policy", "", Pinning::read()?, readiness);
     let server = BoundServer::bind(options.listen, options.security.clone()).await?;
     let routes = Routes::new(live.clone().service()).add_service(describe.service());
-    let grpc = tokio::spawn(server.run(routes, stop.clone()));
+    let mut grpc = tokio::spawn(server.run(routes, stop.clone()));
 
     let execution = ExecutionClient::new(channel(&options.execution, &options.security)?);
     tokio::spawn(halt::carry(execution.clone(), wanted.clone(), stop.clone()));
@@ -149,20 +149,19 @@ pub async fn serve(options: Options, wanted: watch::Receiver<Option<Wanted>>, st
         stop: stop.clone(),
         stable: None,
     };
+    let ended =
+        |outcome: Result<Result<(), ServeError>, _>| outcome.unwrap_or(Err(ServeError::Stopped)).and(Err(ServeError::Stopped));
     let outcome = tokio::select! {
         outcome = run(bars, &options.bus, &options.feed) => outcome,
         Some(error) = failures.recv() => Err(error.into()),
+        outcome = &mut grpc => ended(outcome.map(|served| served.map_err(ServeError::from))),
+        outcome = &mut probes => ended(outcome.map(|served| served.map_err(ServeError::from))),
         () = stop.cancelled() => Err(ServeError::Stopped),
     };
+    // Answers in flight are given before the process ends.
     stop.cancel();
-    for ended in [
-        grpc.await.map(|outcome| outcome.map_err(ServeError::from)),
-        probes.await.map(|outcome| outcome.map_err(ServeError::from)),
-    ] {
-        match ended {
-            Ok(Err(error)) if outcome.as_ref().is_err_and(ServeError::is_stop) => return Err(error),
-            _ => {}
-        }
+    if !grpc.is_finished() {
+        let _ = grpc.await;
     }
     outcome
 }

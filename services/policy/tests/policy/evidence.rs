@@ -80,3 +80,19 @@ fn a_new_step_counts_its_own_bars_and_a_new_candidate_starts_flat() {
     assert_eq!((seen.candidate.bars, seen.evidence.n()), (10, 10));
     assert!(seen.stable.trades <= 4 && seen.candidate.trades <= 4, "only those of the last ten bars: {seen:?}");
 }
+
+/// A candidate whose pods start while bars flow has not failed them.
+#[test]
+fn silence_before_the_first_answer_counts_for_nothing() {
+    let log = MemoryLog::new();
+    let mut pairing = pairing(log.clone());
+    let mut all = entries(CANDIDATE, 0, 40);
+    for entry in &mut all[..20] {
+        entry.candidate = CandidateAnswer::Silent { reason: "connection refused".into() };
+    }
+    all[..20].iter().for_each(|entry| pairing.record(entry).unwrap());
+    assert!(pairing.report(STABLE, CANDIDATE).is_none() && log.records().is_empty());
+    all[20..].iter().for_each(|entry| pairing.record(entry).unwrap());
+    let seen = report(&pairing);
+    assert_eq!((seen.stable.bars, seen.candidate.bars, seen.candidate.errors), (20, 19, 1), "sequence 25 is silent");
+}

@@ -1,0 +1,230 @@
+//! The engines of all services, wired as the processes of the cluster are.
+
+use std::path::Path;
+
+use tradewind_domain::instrument::Symbol;
+use tradewind_domain::tactical::Network;
+use tradewind_domain::venue::paper::Command;
+use tradewind_execution::serve::{ORDERS_FILE, VENUE_FILE, paper_config};
+use tradewind_execution::{ExecutionError, PaperAdapter, VenueError};
+use tradewind_inference::{Core, CoreError, decision_to_wire};
+use tradewind_journal::{Journal, JournalError, Log, MemoryLog};
+use tradewind_policy::{
+    AccountSnapshot, AnswerError, CandidateAnswer, Control, Entry, Input, PairEntry, PairError, Pairing, Question, Report,
+    Routing, SequencerError, decision_from_wire, intent_of,
+};
+use tradewind_risk::RiskError;
+use tradewind_wire::config::BundleConfig;
+use tradewind_wire::convert::{ConvertError, bar_from_wire};
+use tradewind_wire::v1;
+
+use crate::gate::LocalRisk;
+use crate::setup::Setup;
+
+/// Why a run stops.
+#[derive(Debug, thiserror::Error)]
+pub enum PipelineError {
+    /// Inference.
+    #[error("inference: {0}")]
+    Inference(#[from] CoreError),
+    /// What inference answered.
+    #[error(transparent)]
+    Answer(#[from] AnswerError),
+    /// The decision engine.
+    #[error("policy: {0}")]
+    Policy(#[from] SequencerError),
+    /// The comparison.
+    #[error("evidence: {0}")]
+    Pairing(#[from] PairError),
+    /// Execution.
+    #[error("execution: {0}")]
+    Execution(#[from] ExecutionError),
+    /// The paper venue.
+    #[error(transparent)]
+    Venue(#[from] VenueError),
+    /// Risk.
+    #[error("risk: {0}")]
+    Risk(#[from] RiskError),
+    /// A message.
+    #[error(transparent)]
+    Convert(#[from] ConvertError),
+    /// A journal.
+    #[error(transparent)]
+    Journal(#[from] JournalError),
+}
+
+/// The journals of all engines.
+pub struct Journals {
+    /// Of the decision engine.
+    pub decisions: Box<dyn Log<Entry>>,
+    /// Of execution.
+    pub execution: Box<dyn Log<tradewind_execution::Record>>,
+    /// Of the paper venue.
+    pub venue: Box<dyn Log<Command>>,
+    /// Of risk.
+    pub risk: Box<dyn Log<tradewind_risk::Record>>,
+}
+
+impl Journals {
+    /// Files below a directory, as durable as those of the cluster.
+    ///
+    /// # Errors
+    /// [`JournalError`] when one cannot be opened.
+    pub fn on_disk(directory: &Path) -> Result<Self, JournalError> {
+        Ok(Self {
+            decisions: Box::new(Journal::open(&directory.join(tradewind_policy::DECISIONS_FILE))?),
+            execution: Box::new(Journal::open(&directory.join(ORDERS_FILE))?),
+            venue: Box::new(Journal::open(&directory.join(VENUE_FILE))?),
+            risk: Box::new(Journal::open(&directory.join("risk.journal"))?),
+        })
+    }
+}
+
+/// Journals in memory; clones share what is written.
+#[derive(Clone, Debug, Default)]
+pub struct MemoryJournals {
+    /// Of the decision engine.
+    pub decisions: MemoryLog<Entry>,
+    /// Of execution.
+    pub execution: MemoryLog<tradewind_execution::Record>,
+    /// Of the paper venue.
+    pub venue: MemoryLog<Command>,
+    /// Of risk.
+    pub risk: MemoryLog<tradewind_risk::Record>,
+}
+
+impl MemoryJournals {
+    /// Handles for a pipeline.
+    #[must_use]
+    pub fn handles(&self) -> Journals {
+        Journals {
+            decisions: Box::new(self.decisions.clone()),
+            execution: Box::new(self.execution.clone()),
+            venue: Box::new(self.venue.clone()),
+            risk: Box::new(self.risk.clone()),
+        }
+    }
+}
+
+/// One policy, its bundle, its account and its venue.
+pub struct Pipeline<N> {
+    inference: Core<N>,
+    policy: tradewind_policy::Engine,
+    execution: tradewind_execution::Engine<LocalRisk, PaperAdapter>,
+    routing: Routing,
+    control: Control,
+    comparison: Option<Comparison<N>>,
+}
+
+/// Another bundle that sees every bar and drives none: the shadow phase of a rollout.
+struct Comparison<N> {
+    inference: Core<N>,
+    bundle: String,
+    pairing: Pairing,
+}
+
+impl<N> std::fmt::Debug for Pipeline<N> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Pipeline").field("policy", &self.policy).finish_non_exhaustive()
+    }
+}
+
+impl<N: Network> Pipeline<N> {
+    /// Opens all engines on their journals, reconciles, and sends the last trade again.
+    ///
+    /// # Errors
+    /// [`PipelineError`] of the first engine that cannot go on.
+    pub fn open(setup: &Setup, network: N, journals: Journals) -> Result<Self, PipelineError> {
+        let mut risk = tradewind_risk::Engine::open(&setup.trading.account, journals.risk)?;
+        risk.apply_profile(1, &setup.profile.spec)?;
+        let venue = PaperAdapter::open(paper_config(&setup.trading.venue), &setup.execution.instruments, journals.venue)?;
+        let mut execution =
+            tradewind_execution::Engine::open(setup.execution.clone(), journals.execution, LocalRisk(risk), venue)?;
+        execution.recover()?;
+        let policy = tradewind_policy::Engine::open(setup.settings.clone(), journals.decisions)?;
+        let routing = Routing::fixed(setup.bundle.bundle.clone());
+        let inference = Core::new(setup.bundle.clone(), network)?;
+        let mut pipeline = Self { inference, policy, execution, routing, control: setup.control, comparison: None };
+        if let Some(trade) = pipeline.policy.last().and_then(|entry| entry.record.submission()) {
+            pipeline.execution.submit(&trade)?;
+        }
+        Ok(pipeline)
+    }
+
+    /// Lets another bundle see every bar from here on, as a candidate in the shadow phase. Its evidence is kept in
+    /// memory; ledgers do not change by it.
+    ///
+    /// # Errors
+    /// [`PipelineError`] when the bundle cannot be served.
+    pub fn compare(&mut self, setup: &Setup, bundle: &str, network: N) -> Result<(), PipelineError> {
+        let config = BundleConfig { bundle: bundle.to_owned(), ..setup.bundle.clone() };
+        let settings = &setup.settings;
+        let pairing = Pairing::open(settings.shadow(), settings.instruments.clone(), Box::new(MemoryLog::new()))?;
+        self.routing.candidate = Some(bundle.to_owned());
+        self.routing.confidence_bps = setup.confidence_bps;
+        self.comparison = Some(Comparison { inference: Core::new(config, network)?, bundle: bundle.to_owned(), pairing });
+        Ok(())
+    }
+
+    /// What the comparison shows so far.
+    #[must_use]
+    pub fn report(&self) -> Option<Report> {
+        let comparison = self.comparison.as_ref()?;
+        comparison.pairing.report(&self.routing.stable, &comparison.bundle)
+    }
+
+    /// Sequence of the newest bar decided; 0 before the first.
+    #[must_use]
+    pub fn last_sequence(&self) -> u64 {
+        self.policy.last_sequence()
+    }
+
+    /// The decision engine.
+    #[must_use]
+    pub const fn policy(&self) -> &tradewind_policy::Engine {
+        &self.policy
+    }
+
+    /// Takes the bar at this place of the stream: advance, decide, write down, submit. Bars of the past only
+    /// rebuild features; bars of other symbols pass by. Returns what was decided.
+    ///
+    /// # Errors
+    /// [`PipelineError`]; open the pipeline again on its journals and give the same bar.
+    pub fn take(&mut self, sequence: u64, message: &v1::Bar) -> Result<Option<(v1::AccountView, &Entry)>, PipelineError> {
+        let Ok(symbol) = Symbol::try_from(message.symbol.clone()) else { return Ok(None) };
+        let Some(instrument) = self.policy.settings().instruments.get(&symbol) else { return Ok(None) };
+        if sequence <= self.policy.last_sequence() {
+            self.inference.load(message)?;
+            if let Some(comparison) = &mut self.comparison {
+                comparison.inference.load(message)?;
+            }
+            return Ok(None);
+        }
+        let bar = bar_from_wire(message, instrument)?;
+        let view = self.execution.advance(&v1::AdvanceRequest { bar: Some(message.clone()), sequence })?;
+        let account = AccountSnapshot::from_wire(&view)?;
+        // Through the message, because in the cluster it goes through the message.
+        let answer = decision_to_wire(self.inference.decide(message)?.decision);
+        let question = Question { bundle: self.routing.stable.clone(), symbol: symbol.clone(), index: bar.index };
+        let stable = decision_from_wire(&answer, &question)?;
+        let entry = self.policy.decide(Input {
+            sequence,
+            symbol: &symbol,
+            bar: &bar,
+            routing: &self.routing,
+            control: self.control,
+            account: &account,
+            stable,
+            candidate: None,
+        })?;
+        if let Some(trade) = entry.record.submission() {
+            self.execution.submit(&trade)?;
+        }
+        if let Some(comparison) = &mut self.comparison {
+            let decision = comparison.inference.decide(message)?.decision;
+            let answer = CandidateAnswer::Answered { intent: intent_of(&decision, bar.close), late: false };
+            PairEntry::of(entry, answer).map_or(Ok(()), |pair| comparison.pairing.record(&pair))?;
+        }
+        Ok(Some((view, entry)))
+    }
+}

@@ -1,0 +1,144 @@
+//! From manifests to the configuration that the processes of the cluster get.
+
+use serde::de::DeserializeOwned;
+use tradewind_crds::process_files::{self, BundleContent};
+use tradewind_crds::trading_policy::TradingMode;
+use tradewind_crds::validation;
+use tradewind_crds::{RiskProfile, TradingPolicy};
+use tradewind_execution::ExecutionConfig;
+use tradewind_policy::{Control, Settings, Trading};
+use tradewind_wire::config::{BundleConfig, TradingConfig};
+
+/// Why manifests give no run.
+#[derive(Debug, thiserror::Error)]
+pub enum SetupError {
+    /// The text is no YAML of the kind.
+    #[error("{file}: {source}")]
+    Yaml {
+        /// File in question.
+        file: String,
+        /// What the reader says.
+        source: serde_yaml_ng::Error,
+    },
+    /// No document of the kind.
+    #[error("{file}: holds no {kind}; give the file that does")]
+    Missing {
+        /// File in question.
+        file: String,
+        /// Kind wanted.
+        kind: &'static str,
+    },
+    /// The manifests contradict the rules or each other.
+    #[error("the manifests cannot run: {0}")]
+    Invalid(String),
+}
+
+/// Configuration of all engines of one run.
+#[derive(Clone, Debug)]
+pub struct Setup {
+    /// Of inference.
+    pub bundle: BundleConfig,
+    /// Of policy and execution.
+    pub trading: TradingConfig,
+    /// Of execution, checked.
+    pub execution: ExecutionConfig,
+    /// Of the decision engine, checked.
+    pub settings: Settings,
+    /// Halt and mode of trading.
+    pub control: Control,
+    /// Limits.
+    pub profile: RiskProfile,
+    /// Confidence of a comparison, basis points.
+    pub confidence_bps: u32,
+    /// How much worse per bar a candidate may be, basis points of starting equity.
+    pub margin_bps: f64,
+}
+
+/// What a run needs beside the manifests.
+#[derive(Clone, Copy, Debug)]
+pub struct Served<'a> {
+    /// Bundle id that records carry: 12 hexadecimal digits.
+    pub bundle: &'a str,
+    /// SHA-256 of the checkpoint file.
+    pub sha256: &'a str,
+}
+
+impl Setup {
+    /// Makes what the operator would make.
+    ///
+    /// # Errors
+    /// [`SetupError::Invalid`] with every violation.
+    pub fn new(policy: &TradingPolicy, profile: &RiskProfile, served: Served<'_>) -> Result<Self, SetupError> {
+        let invalid = |text: String| SetupError::Invalid(text);
+        let name = policy.metadata.name.clone().unwrap_or_default();
+        // Addresses are those of no process: everything is in this one.
+        let here = "localhost:9000";
+        let trading = process_files::trading(&name, &policy.spec, &profile.spec, here, here);
+        let trading: TradingConfig =
+            serde_json::from_value(trading).map_err(|error| invalid(format!("trading.json: {error}")))?;
+        let checkpoint = policy.spec.models.tactical.checkpoint_ref.name.as_str();
+        let bundle = process_files::bundle(&BundleContent {
+            bundle: served.bundle,
+            policy: &name,
+            feed: &policy.spec.feed,
+            image: "",
+            instruments: &policy.spec.instruments,
+            tactical: &policy.spec.tactical,
+            synergy_source: policy.spec.synergy_source,
+            checkpoint: (checkpoint, "", served.sha256),
+        });
+        let bundle: BundleConfig = serde_json::from_value(bundle).map_err(|error| invalid(format!("bundle.json: {error}")))?;
+        Self::of_files(policy, profile, trading, bundle)
+    }
+
+    /// Takes the two files as they are, for instance as the cluster has them.
+    ///
+    /// # Errors
+    /// [`SetupError::Invalid`] with every violation.
+    pub fn of_files(
+        policy: &TradingPolicy,
+        profile: &RiskProfile,
+        trading: TradingConfig,
+        bundle: BundleConfig,
+    ) -> Result<Self, SetupError> {
+        let invalid = |text: String| SetupError::Invalid(text);
+        let mut violations: Vec<String> =
+            validation::validate_risk_profile(&profile.spec).iter().map(ToString::to_string).collect();
+        violations.extend(bundle.violations());
+        if !violations.is_empty() {
+            return Err(invalid(violations.join("; ")));
+        }
+        let gate = &policy.spec.rollout.gates.paired_pnl;
+        let trading_mode = match policy.spec.trading {
+            TradingMode::Off => Trading::Off,
+            TradingMode::Shadow => Trading::Shadow,
+            TradingMode::Paper => Trading::Paper,
+        };
+        Ok(Self {
+            settings: Settings::from_config(&trading).map_err(|error| invalid(error.to_string()))?,
+            execution: ExecutionConfig::from_trading(&trading).map_err(|error| invalid(error.to_string()))?,
+            control: Control { halt: policy.spec.halt, trading: trading_mode },
+            profile: profile.clone(),
+            confidence_bps: u32::try_from(gate.confidence_bps).unwrap_or(0),
+            margin_bps: gate.margin_bps.to_f64(),
+            bundle,
+            trading,
+        })
+    }
+}
+
+/// The first document of a kind in a YAML text, which may hold several.
+///
+/// # Errors
+/// [`SetupError::Yaml`] and [`SetupError::Missing`].
+pub fn read_manifest<T: DeserializeOwned>(file: &str, text: &str, kind: &'static str) -> Result<T, SetupError> {
+    use serde::Deserialize;
+    let wrong = |source| SetupError::Yaml { file: file.to_owned(), source };
+    for document in serde_yaml_ng::Deserializer::from_str(text) {
+        let value = serde_yaml_ng::Value::deserialize(document).map_err(wrong)?;
+        if value.get("kind").and_then(|kind| kind.as_str()) == Some(kind) {
+            return serde_yaml_ng::from_value(value).map_err(wrong);
+        }
+    }
+    Err(SetupError::Missing { file: file.to_owned(), kind })
+}

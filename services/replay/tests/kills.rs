@@ -1,0 +1,252 @@
+//! The whole pipeline on journals that die at a chosen write: whatever the point, the ledgers are those of a run
+//! that was never killed.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::cast_possible_wrap,
+    clippy::cast_precision_loss,
+    clippy::cast_possible_truncation
+)]
+
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+
+use proptest::prelude::*;
+use serde::Serialize;
+use tradewind_crds::samples;
+use tradewind_domain::tactical::{Logits, Matrix, Network, NetworkError};
+use tradewind_journal::{Journal, JournalError, Log};
+use tradewind_policy::{DECISIONS_FILE, Entry};
+use tradewind_replay::{Journals, Ledgers, MemoryJournals, Pipeline, Served, Setup};
+use tradewind_wire::v1;
+
+/// Follows the five-bar momentum.
+struct Follow;
+
+impl Network for Follow {
+    fn logits(&mut self, matrix: &Matrix) -> Result<Logits, NetworkError> {
+        let up = 8.0 * matrix[59][5].signum();
+        Ok([[up, 0.0, -up], [up, 0.0, -up], [0.0, 8.0, 0.0]])
+    }
+}
+
+/// Two symbols that swing, one bar a day each, in the order of the stream.
+fn bars(days: u64) -> Vec<v1::Bar> {
+    let one = |symbol: &str, index: u64| {
+        let at = |i: f64| 1000.0 + 45.0 * (i / if symbol == "SPX" { 7.0 } else { 5.0 }).sin() + 6.0 * (i * 2.1).sin();
+        let price = |value: f64| (value * 100.0) as i64 * 10_000_000;
+        let (open, close) = (at(index as f64 - 1.0), at(index as f64));
+        let day = 86_400_000_000_000;
+        v1::Bar {
+            symbol: symbol.into(),
+            index,
+            open_time_ns: index as i64 * day,
+            close_time_ns: (index as i64 + 1) * day,
+            open_nanos: price(open),
+            high_nanos: price(open.max(close) + 4.0),
+            low_nanos: price(open.min(close) - 4.0),
+            close_nanos: price(close),
+            volume: 1000.0 + (index % 5) as f64 * 300.0,
+        }
+    };
+    (0..days).flat_map(|index| ["IXIC", "SPX"].map(|symbol| one(symbol, index))).collect()
+}
+
+fn setup() -> Setup {
+    let mut policy = samples::policy("indices", "main", "tactical-a");
+    policy.spec.venue.partial_fill_bps = 3_000;
+    policy.spec.venue.latency_ms = 20;
+    let profile = samples::profile("main", "paper-1");
+    Setup::new(&policy, &profile, Served { bundle: "0123456789ab", sha256: &"0".repeat(64) }).unwrap()
+}
+
+/// Counts the writes of all journals of one life and ends it at a chosen one.
+#[derive(Debug)]
+struct Fuse {
+    writes: AtomicU64,
+    fatal: u64,
+    kept: bool,
+    dead: AtomicBool,
+}
+
+/// A log whose process dies when the fuse blows.
+struct Fused<L> {
+    log: L,
+    fuse: Arc<Fuse>,
+}
+
+impl<T: Serialize, L: Log<T>> Log<T> for Fused<L> {
+    fn append_batch(&mut self, records: &[T]) -> Result<u64, JournalError> {
+        let dead = || JournalError::Injected { write: self.fuse.fatal };
+        if self.fuse.dead.load(Ordering::SeqCst) {
+            return Err(dead());
+        }
+        if records.is_empty() {
+            return self.log.append_batch(records);
+        }
+        let write = self.fuse.writes.fetch_add(1, Ordering::SeqCst) + 1;
+        if write < self.fuse.fatal {
+            return self.log.append_batch(records);
+        }
+        self.fuse.dead.store(true, Ordering::SeqCst);
+        if self.fuse.kept {
+            self.log.append_batch(records)?;
+        }
+        Err(dead())
+    }
+
+    fn replay(&mut self) -> Result<Vec<T>, JournalError> {
+        self.log.replay()
+    }
+
+    fn len(&self) -> u64 {
+        self.log.len()
+    }
+}
+
+/// One life: until the stream ends (true) or the fuse blows (false). Returns the writes it made.
+fn live(setup: &Setup, bars: &[v1::Bar], open: impl FnOnce() -> Journals, fatal: u64, kept: bool) -> (bool, u64) {
+    let fuse = Arc::new(Fuse { writes: AtomicU64::new(0), fatal, kept, dead: AtomicBool::new(false) });
+    let Journals { decisions, execution, venue, risk } = open();
+    let journals = Journals {
+        decisions: Box::new(Fused { log: Boxed(decisions), fuse: Arc::clone(&fuse) }),
+        execution: Box::new(Fused { log: Boxed(execution), fuse: Arc::clone(&fuse) }),
+        venue: Box::new(Fused { log: Boxed(venue), fuse: Arc::clone(&fuse) }),
+        risk: Box::new(Fused { log: Boxed(risk), fuse: Arc::clone(&fuse) }),
+    };
+    let outcome = Pipeline::open(setup, Follow, journals)
+        .and_then(|mut pipeline| (1..).zip(bars).try_for_each(|(sequence, bar)| pipeline.take(sequence, bar).map(drop)));
+    let dead = fuse.dead.load(Ordering::SeqCst);
+    assert_eq!(outcome.is_err(), dead, "{outcome:?}");
+    (!dead, fuse.writes.load(Ordering::SeqCst))
+}
+
+/// A boxed log as a log.
+struct Boxed<T>(Box<dyn Log<T>>);
+
+impl<T> Log<T> for Boxed<T> {
+    fn append_batch(&mut self, records: &[T]) -> Result<u64, JournalError> {
+        self.0.append_batch(records)
+    }
+
+    fn replay(&mut self) -> Result<Vec<T>, JournalError> {
+        self.0.replay()
+    }
+
+    fn len(&self) -> u64 {
+        self.0.len()
+    }
+}
+
+const NEVER: u64 = u64::MAX;
+
+fn ledgers(journals: &MemoryJournals) -> Ledgers {
+    Ledgers::of(&journals.decisions.records(), &journals.execution.records()).unwrap()
+}
+
+/// A run without a fault, and how many writes it takes.
+fn whole(setup: &Setup, bars: &[v1::Bar]) -> (Ledgers, u64) {
+    let journals = MemoryJournals::default();
+    let (ended, writes) = live(setup, bars, || journals.handles(), NEVER, true);
+    assert!(ended);
+    (ledgers(&journals), writes)
+}
+
+/// What differs first, readable.
+fn assert_same(seen: &Ledgers, wanted: &Ledgers, what: &str) {
+    for (name, seen, wanted) in [
+        ("decisions", &seen.decisions, &wanted.decisions),
+        ("orders", &seen.orders, &wanted.orders),
+        ("fills", &seen.fills, &wanted.fills),
+    ] {
+        let first = seen.iter().zip(wanted).position(|(a, b)| a != b);
+        if let Some(line) = first {
+            panic!("{what}: {name} line {line}\n  seen   {}\n  wanted {}", seen[line], wanted[line]);
+        }
+        assert_eq!(seen.len(), wanted.len(), "{what}: {name}");
+    }
+}
+
+#[test]
+fn a_run_trades_and_repeats_itself() {
+    let (setup, bars) = (setup(), bars(250));
+    let (first, _) = whole(&setup, &bars);
+    let (second, _) = whole(&setup, &bars);
+    assert_same(&second, &first, "second run");
+    assert_eq!(first.decisions.len(), 500);
+    assert!(first.fills.len() > 20 && first.orders.len() > first.fills.len(), "{} fills", first.fills.len());
+}
+
+/// A candidate in the shadow changes no line of the ledgers, and the same networks earn the same.
+#[test]
+fn a_comparison_leaves_the_ledgers_alone() {
+    let (setup, bars) = (setup(), bars(150));
+    let (wanted, _) = whole(&setup, &bars);
+    let journals = MemoryJournals::default();
+    let mut pipeline = Pipeline::open(&setup, Follow, journals.handles()).unwrap();
+    pipeline.compare(&setup, "cccccccccccc", Follow).unwrap();
+    (1..).zip(&bars).for_each(|(sequence, bar)| drop(pipeline.take(sequence, bar).unwrap()));
+    assert_same(&ledgers(&journals), &wanted, "with a candidate");
+    let report = pipeline.report().unwrap();
+    assert_eq!((report.evidence.n(), report.stable), (300, report.candidate));
+    assert!(report.stable.trades > 10 && report.evidence.interval().mean_bps == 0.0, "{report:?}");
+}
+
+/// Every write of a small run, each kept and lost.
+#[test]
+fn killed_at_every_write_of_a_small_run() {
+    let (setup, bars) = (setup(), bars(110));
+    let (wanted, writes) = whole(&setup, &bars);
+    assert!(wanted.fills.len() > 5, "{} fills", wanted.fills.len());
+    for fatal in 1..=writes {
+        for kept in [false, true] {
+            let journals = MemoryJournals::default();
+            let (ended, _) = live(&setup, &bars, || journals.handles(), fatal, kept);
+            assert!(!ended, "write {fatal} of {writes} is reached");
+            let (ended, _) = live(&setup, &bars, || journals.handles(), NEVER, true);
+            assert!(ended);
+            assert_same(&ledgers(&journals), &wanted, &format!("killed at write {fatal}, kept: {kept}"));
+        }
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(40))]
+
+    /// Killed again and again, also while it recovers.
+    #[test]
+    fn killed_many_times(kills in prop::collection::vec((1_u64..400, any::<bool>()), 1..20)) {
+        let (setup, bars) = (setup(), bars(150));
+        let (wanted, _) = whole(&setup, &bars);
+        let journals = MemoryJournals::default();
+        for (fatal, kept) in kills {
+            live(&setup, &bars, || journals.handles(), fatal, kept);
+        }
+        live(&setup, &bars, || journals.handles(), NEVER, true);
+        assert_same(&ledgers(&journals), &wanted, "killed many times");
+    }
+}
+
+fn on_disk(directory: &Path) -> Journals {
+    Journals::on_disk(directory).unwrap()
+}
+
+/// The same on files with their sync, at points spread over the run.
+#[test]
+fn killed_on_disk() {
+    let (setup, bars) = (setup(), bars(100));
+    let (wanted, writes) = whole(&setup, &bars);
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path();
+    let lives = 6;
+    for life in 1..=lives {
+        live(&setup, &bars, || on_disk(path), writes / lives + life, life % 2 == 0);
+    }
+    assert!(live(&setup, &bars, || on_disk(path), NEVER, true).0);
+    let mut decisions = Journal::<Entry>::open(&path.join(DECISIONS_FILE)).unwrap();
+    let mut execution =
+        Journal::<tradewind_execution::Record>::open(&path.join(tradewind_execution::serve::ORDERS_FILE)).unwrap();
+    let seen = Ledgers::of(&decisions.replay().unwrap(), &execution.replay().unwrap()).unwrap();
+    assert_same(&seen, &wanted, "on disk");
+}
