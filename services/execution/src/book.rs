@@ -73,6 +73,7 @@ pub struct Book {
     pub(crate) halted: Option<String>,
     pub(crate) state: String,
     pub(crate) reason: String,
+    pub(crate) drawdown_bps: i64,
 }
 
 impl Book {
@@ -99,6 +100,7 @@ impl Book {
             halted: None,
             state: "Halted".to_owned(),
             reason: "no bar has been met yet".to_owned(),
+            drawdown_bps: 0,
         }
     }
 
@@ -252,6 +254,7 @@ impl Book {
         self.closed.retain(|id| !bar.closed.contains(id));
         self.state.clone_from(&bar.state);
         self.reason.clone_from(&bar.reason);
+        self.drawdown_bps = bar.drawdown_bps;
         self.bars.insert(bar.symbol.clone(), bar.clone());
         Ok(())
     }

@@ -54,13 +54,13 @@ impl ExecutionConfig {
 
 /// The execution engine of one policy. Generic over the risk service and the venue; one caller at a time.
 pub struct Engine<R, V> {
-    config: ExecutionConfig,
+    pub(crate) config: ExecutionConfig,
     symbols: BTreeMap<String, Instrument>,
     log: Box<dyn Log<Record>>,
-    book: Book,
-    gate: R,
-    venue: V,
-    recovered: bool,
+    pub(crate) book: Book,
+    pub(crate) gate: R,
+    pub(crate) venue: V,
+    pub(crate) recovered: bool,
 }
 
 impl<R, V> std::fmt::Debug for Engine<R, V> {
@@ -103,38 +103,6 @@ impl<R: RiskGate, V: Venue> Engine<R, V> {
             }
         }
         Ok(engine)
-    }
-
-    /// Acquires the account and reconciles: takes in what the venue did, sends again what may not have arrived,
-    /// finishes a trade that was cut short, compares both books (EX-183, EX-184). Repeat it until it succeeds.
-    ///
-    /// # Errors
-    /// [`ExecutionError::Differs`] when the books differ after that; otherwise what kept it from finishing.
-    pub fn recover(&mut self) -> Result<(), ExecutionError> {
-        if self.recovered {
-            return Ok(());
-        }
-        let (account, policy) = (self.config.account.clone(), self.config.policy.clone());
-        let reply = self.gate.acquire(&v1::AcquireRequest { account, policy, last_token: self.book.token })?;
-        self.commit(vec![Record::Acquired { token: reply.token }])?;
-        self.venue.acquire(reply.token)?;
-        self.drain(None)?;
-        let in_flight = |state| move |live: &&crate::LiveOrder| live.progress.state == state;
-        let unsent: Vec<_> = self.book.working.values().filter(in_flight(OrderState::PendingSubmit)).cloned().collect();
-        for live in unsent {
-            self.send_again(&live.record)?;
-        }
-        let leaving: Vec<_> = self.book.working.values().filter(in_flight(OrderState::CancelPending)).cloned().collect();
-        for live in leaving {
-            self.venue.cancel(self.book.token, &live.record.order.id)?;
-        }
-        self.drain(None)?;
-        self.compare()?;
-        for trade_id in self.book.unfinished_trades() {
-            self.carry_out(&trade_id)?;
-        }
-        self.recovered = true;
-        Ok(())
     }
 
     /// Moves event time to the close of a bar (`sequence` = its position in the feed): working orders meet it,
@@ -252,7 +220,7 @@ impl<R: RiskGate, V: Venue> Engine<R, V> {
             equity: Some(money_to_wire(account.equity())?),
             session_start_equity: Some(money_to_wire(account.session_start())?),
             daily_pnl_bps: account.daily_pnl_bps(),
-            drawdown_bps: account.drawdown_bps(),
+            drawdown_bps: self.book.drawdown_bps,
             gross_exposure_bps: account.gross_exposure_bps(),
             losing_streak: account.losing_streak(),
             open_positions: account.open_positions(),
@@ -267,15 +235,19 @@ impl<R: RiskGate, V: Venue> Engine<R, V> {
         if self.recovered { Ok(()) } else { Err(ExecutionError::NotRecovered) }
     }
 
-    fn commit(&mut self, records: Vec<Record>) -> Result<(), ExecutionError> {
+    pub(crate) fn commit(&mut self, records: Vec<Record>) -> Result<(), ExecutionError> {
         self.log.append_batch(&records)?;
         records.iter().try_for_each(|record| self.book.apply(record))
     }
 
     /// Journals what the venue told. Fills of a bar come after the beginning of its session.
-    fn drain(&mut self, meeting: Option<&Bar>) -> Result<(), ExecutionError> {
+    pub(crate) fn drain(&mut self, meeting: Option<&Bar>) -> Result<(), ExecutionError> {
         let events = self.venue.events_after(self.book.venue_number);
         let Some(newest) = events.last().map(|event| event.number) else { return Ok(()) };
+        // Refused before it is journaled: what is journaled must be readable for ever.
+        if let Some(event) = events.iter().find(|event| self.book.order(&event.order_id).is_none()) {
+            return Err(ExecutionError::UnknownOrder { number: event.number, order_id: event.order_id.clone() });
+        }
         let meeting = meeting.map(|bar| Record::Meeting { close_time: bar.close_time });
         self.commit(meeting.into_iter().chain(events.into_iter().map(Record::Venue)).collect())?;
         self.venue.forget_through(newest);
@@ -369,6 +341,7 @@ impl<R: RiskGate, V: Venue> Engine<R, V> {
             closed,
             state: state.state,
             reason: state.reason,
+            drawdown_bps: state.drawdown_bps,
             differs,
         })])
     }
@@ -398,7 +371,7 @@ impl<R: RiskGate, V: Venue> Engine<R, V> {
     }
 
     /// Asks the risk service about one order.
-    fn check(
+    pub(crate) fn check(
         &mut self,
         trade_id: &str,
         role: Role,
@@ -432,19 +405,8 @@ impl<R: RiskGate, V: Venue> Engine<R, V> {
         Ok(OrderRecord { trade_id: trade_id.to_owned(), role, reference, order, denial, message })
     }
 
-    /// An order whose arrival is unknown and that the venue does not have: asked again, sent again or given up.
-    fn send_again(&mut self, record: &OrderRecord) -> Result<(), ExecutionError> {
-        let (event_time, data_time) = self.clocks(&record.order.symbol);
-        let again = self.check(&record.trade_id, record.role, record.order.clone(), record.reference, event_time, data_time)?;
-        if again.denial.is_empty() {
-            return Ok(self.venue.place(self.book.token, &record.order)?);
-        }
-        let reason = format!("{}: {}", again.denial, again.message);
-        self.commit(vec![Record::Dropped { order_id: record.order.id.clone(), reason }])
-    }
-
     /// Clock of the feed, and age of the symbol's newest bar.
-    fn clocks(&self, symbol: &Symbol) -> (Nanos, Nanos) {
+    pub(crate) fn clocks(&self, symbol: &Symbol) -> (Nanos, Nanos) {
         (self.book.event_time, self.book.bars.get(symbol).map_or(Nanos(0), |bar| bar.close_time))
     }
 
@@ -519,7 +481,7 @@ impl<R: RiskGate, V: Venue> Engine<R, V> {
     }
 
     /// Checks and sends what is left of a plan. An entry waits for nothing but the verdict on its close.
-    fn carry_out(&mut self, trade_id: &str) -> Result<(), ExecutionError> {
+    pub(crate) fn carry_out(&mut self, trade_id: &str) -> Result<(), ExecutionError> {
         let Some(trade) = self.book.trade(trade_id).map(|trade| trade.record.clone()) else { return Ok(()) };
         let Outcome::Planned { orders } = &trade.outcome else { return Ok(()) };
         let superseded = self.book.is_old_trade(&trade.symbol, trade.index + 1);
@@ -564,30 +526,5 @@ impl<R: RiskGate, V: Venue> Engine<R, V> {
             records.iter().filter(|record| record.denial.is_empty()).map(|record| record.order.id.to_string()).collect();
         let denial = records.iter().map(|record| record.denial.as_str()).find(|denial| !denial.is_empty()).unwrap_or_default();
         answer(if sent.is_empty() { "rejected" } else { "accepted" }, denial, sent)
-    }
-
-    /// Compares working orders and positions with the venue.
-    fn compare(&self) -> Result<(), ExecutionError> {
-        let theirs: BTreeMap<OrderId, Lots> = self.venue.working().into_iter().collect();
-        let ours: BTreeMap<OrderId, Lots> = self.book.working.iter().map(|(id, live)| (id.clone(), live.left())).collect();
-        differing("order", &ours, &theirs)?;
-        let held = self.book.account.positions().filter(|position| position.lots.0 != 0);
-        let ours: BTreeMap<Symbol, Lots> = held.map(|position| (position.instrument.symbol.clone(), position.lots)).collect();
-        differing("position", &ours, &self.venue.positions().into_iter().collect())
-    }
-}
-
-fn differing<K: Ord + ToString>(
-    what: &'static str,
-    ours: &BTreeMap<K, Lots>,
-    theirs: &BTreeMap<K, Lots>,
-) -> Result<(), ExecutionError> {
-    let lots =
-        |book: &BTreeMap<K, Lots>, key: &K| book.get(key).map_or_else(|| "nothing".to_owned(), |lots| format!("{} lots", lots.0));
-    match ours.keys().chain(theirs.keys()).find(|key| ours.get(key) != theirs.get(key)) {
-        None => Ok(()),
-        Some(key) => {
-            Err(ExecutionError::Differs { what, key: key.to_string(), ours: lots(ours, key), theirs: lots(theirs, key) })
-        }
     }
 }

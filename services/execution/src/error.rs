@@ -98,7 +98,6 @@ impl ExecutionError {
                 | Self::Gate(GateError::Fenced(_))
                 | Self::Venue(VenueError::Journal(_) | VenueError::Fenced(_))
                 | Self::Transition { .. }
-                | Self::UnknownOrder { .. }
         )
     }
 }

@@ -19,6 +19,7 @@ mod gate;
 pub mod ledger;
 mod plan;
 mod record;
+mod recovery;
 pub mod serve;
 mod venue;
 

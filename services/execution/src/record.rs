@@ -148,6 +148,8 @@ pub struct BarRecord {
     pub state: String,
     /// Its reason.
     pub reason: String,
+    /// Fall from the high-water mark as the risk service counts it: from the last acknowledged breaker on.
+    pub drawdown_bps: i64,
     /// The risk service values the account otherwise than we do: nothing new is traded until it does not.
     pub differs: bool,
 }

@@ -104,7 +104,7 @@ fn refusals_have_codes_and_are_remembered() {
         assert!(reply.order_ids.is_empty());
         (reply.status, reply.reason)
     };
-    let mut fresh = |name: &str, change: &dyn Fn(&mut v1::TradeQualified)| {
+    let fresh = |name: &str, change: &dyn Fn(&mut v1::TradeQualified)| {
         let mut world = plain();
         world.advance(&first, 1);
         refused(&mut world, name, change)
@@ -149,21 +149,21 @@ fn repeating_a_bar_or_a_trade_changes_nothing() {
 fn a_halt_takes_entries_back_and_keeps_protection() {
     let mut world = plain();
     world.advance(&flat(0, 1000.0), 1);
-    world.advance(&bar("IXIC", 0, [2000.0; 4]), 2);
     world.submit(&trade(&flat(0, 1000.0), 1, 1));
-    world.advance(&flat(1, 1000.0), 3);
-    world.submit(&trade(&bar("IXIC", 0, [2000.0; 4]), 2, 1));
+    world.advance(&flat(1, 1000.0), 2);
+    world.advance(&bar("IXIC", 1, [2000.0; 4]), 3);
+    world.submit(&trade(&bar("IXIC", 1, [2000.0; 4]), 3, 1));
     let halt = |halt| v1::HaltRequest { halt, reason: "spec.halt".into() };
     assert_eq!(world.surely(|engine| engine.halt(&halt(true))).cancelled, 1);
     assert_eq!(world.surely(|engine| engine.halt(&halt(true))).cancelled, 0);
     let view = world.engine.as_ref().unwrap().view().unwrap();
     assert_eq!((view.trading_state.as_str(), spx(&view).working_orders), ("ReduceOnly", 2));
     world.kill();
-    world.advance(&bar("IXIC", 1, [2000.0; 4]), 4);
-    assert_eq!(world.submit(&trade(&bar("IXIC", 1, [2000.0; 4]), 4, 1)).reason, "halted", "a restart does not forget it");
+    world.advance(&bar("IXIC", 2, [2000.0; 4]), 4);
+    assert_eq!(world.submit(&trade(&bar("IXIC", 2, [2000.0; 4]), 4, 1)).reason, "halted", "a restart does not forget it");
     world.surely(|engine| engine.halt(&halt(false)));
-    world.advance(&bar("IXIC", 2, [2000.0; 4]), 5);
-    assert_eq!(world.submit(&trade(&bar("IXIC", 2, [2000.0; 4]), 5, 1)).status, "accepted");
+    world.advance(&bar("IXIC", 3, [2000.0; 4]), 5);
+    assert_eq!(world.submit(&trade(&bar("IXIC", 3, [2000.0; 4]), 5, 1)).status, "accepted");
 }
 
 #[test]
@@ -172,8 +172,8 @@ fn a_halt_of_the_risk_profile_reaches_working_entries_and_reduction_still_works(
     world.advance(&flat(0, 1000.0), 1);
     world.submit(&trade(&flat(0, 1000.0), 1, 1));
     world.advance(&flat(1, 1000.0), 2);
-    world.advance(&bar("IXIC", 0, [2000.0; 4]), 3);
-    world.submit(&trade(&bar("IXIC", 0, [2000.0; 4]), 3, 1));
+    world.advance(&bar("IXIC", 1, [2000.0; 4]), 3);
+    world.submit(&trade(&bar("IXIC", 1, [2000.0; 4]), 3, 1));
     world.gate.change_profile(|spec| spec.halt = true);
     let view = world.advance(&flat(2, 1000.0), 4);
     assert_eq!((view.trading_state.as_str(), view.trading_state_reason.as_str()), ("ReduceOnly", "spec.halt of the RiskProfile"));

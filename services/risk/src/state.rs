@@ -49,6 +49,10 @@ pub(crate) struct State {
     pub(crate) fill_number: u64,
     pub(crate) event_time: Nanos,
     pub(crate) last_transition: Nanos,
+    /// Fills are booked whose mark has not come yet: equity is not known.
+    settling: bool,
+    /// Why the loss of the session forbids new risk, as of the newest mark.
+    daily_loss: Option<String>,
     pub(crate) denials_total: u64,
     pub(crate) recent_denials: VecDeque<String>,
     verdicts: BTreeMap<String, Verdict>,
@@ -84,10 +88,22 @@ impl State {
         let starting_equity = Money::from_nanos(spec.starting_equity.nanos());
         let account = self.account.get_or_insert_with(|| Account::new(starting_equity));
         self.breaker.acknowledge(&spec.acknowledge_breaker, account);
-        // A tighter drawdown limit acts at once, not at the next mark.
-        self.breaker.observe(account, &limits, self.event_time);
         let (written, pending) = (adoption.in_force, adoption.pending);
         self.profile = Some(InForce { generation, spec: spec.clone(), written, limits, pending, gone: false });
+        // A tighter limit acts at once, not at the next mark.
+        if !self.settling {
+            self.watch_losses();
+        }
+    }
+
+    /// Compares the account with the limits on losses.
+    fn watch_losses(&mut self) {
+        let (Some(account), Some(profile)) = (&self.account, &self.profile) else { return };
+        self.breaker.observe(account, &profile.limits, self.event_time);
+        self.daily_loss = profile.limits.daily_loss_exceeded(account).then(|| {
+            let (seen, allowed) = (account.daily_pnl_bps(), profile.limits.daily_loss_bps);
+            format!("result of the session is {seen} bps, allowed is -{allowed} bps; until the next session")
+        });
     }
 
     fn remember(&mut self, check: &CheckRecord) -> Result<(), AccountError> {
@@ -126,15 +142,15 @@ impl State {
         for fill in report.fills.iter().filter(|fill| fill.number > self.fill_number) {
             self.reservations.filled(&fill.order_id, fill.lots);
         }
+        let before = self.fill_number;
         self.fill_number = report.fills.last().map_or(self.fill_number, |fill| fill.number.max(self.fill_number));
         report.closed.iter().for_each(|order_id| self.reservations.release(order_id));
-        if report.sequence > self.sequence {
-            self.sequence = report.sequence;
-            // Only a new mark values the account; between fills and their mark equity is not known.
-            if let (Some(mark), Some(account), Some(profile)) = (&report.mark, &self.account, &self.profile) {
-                self.event_time = self.event_time.max(mark.event_time);
-                self.breaker.observe(account, &profile.limits, self.event_time);
-            }
+        let marked = report.sequence > self.sequence && report.mark.is_some();
+        self.settling = !marked && (self.settling || report.fills.iter().any(|fill| fill.number > before));
+        self.sequence = self.sequence.max(report.sequence);
+        if let Some(mark) = report.mark.as_ref().filter(|_| marked) {
+            self.event_time = self.event_time.max(mark.event_time);
+            self.watch_losses();
         }
         Ok(())
     }
@@ -167,16 +183,9 @@ impl State {
                 format!("breaker {} has fired: {}; acknowledge it in spec.acknowledgeBreaker", latched.id, latched.reason);
             return (TradingState::ReduceOnly, reason);
         }
-        match (&self.profile, &self.account) {
-            (Some(profile), Some(account)) if profile.limits.daily_loss_exceeded(account) => {
-                let allowed = profile.limits.daily_loss_bps;
-                let reason = format!(
-                    "result of the session is {} bps, allowed is -{allowed} bps; until the next session",
-                    account.daily_pnl_bps()
-                );
-                (TradingState::ReduceOnly, reason)
-            }
-            _ => (TradingState::Normal, String::new()),
+        match &self.daily_loss {
+            Some(reason) => (TradingState::ReduceOnly, reason.clone()),
+            None => (TradingState::Normal, String::new()),
         }
     }
 
