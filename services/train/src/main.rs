@@ -42,7 +42,7 @@ enum Command {
 /// Which bars.
 #[derive(Args)]
 struct Data {
-    /// Directory with files named *-SYMBOL-1d-*.csv.
+    /// Directory with files named SYMBOL.csv.
     #[arg(long)]
     bars: PathBuf,
     /// Symbols.
@@ -114,8 +114,8 @@ fn fit(args: &FitArgs) -> anyhow::Result<()> {
     bar.finish_and_clear();
     for loss in &fitted.losses {
         println!(
-            "{:<9} loss {:.4} -> {:.4}, slope of the last 100 steps {:+.1e}, variation {:.3}",
-            loss.agent, loss.first, loss.last, loss.slope, loss.convergence
+            "{:<9} loss {:.4} -> {:.4} (never acting: {:.4}), slope of the last 100 steps {:+.1e}, variation {:.3}",
+            loss.agent, loss.first, loss.last, -judgement.hold_reward, loss.slope, loss.convergence
         );
     }
     let mut forward = TacticalForward::new(&fitted.weights);
@@ -177,21 +177,28 @@ fn judge(args: &ReportArgs) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Prints the table of the report; the result is the checkpoint's row.
+/// Prints the table of the report; the result is the checkpoint's row on bars that it has not seen.
 fn show(series: &[Series], split: Nanos, forward: TacticalForward) -> anyhow::Result<Figures> {
     let (end, terms) = (Nanos(i64::MAX), Terms::default());
+    let seen = report::run(series, Nanos(0), Nanos(split.0 - 1), &terms, forward.clone())?;
     let figures = report::run(series, split, end, &terms, forward)?;
     let baseline = report::run(series, split, end, &terms, FollowMomentum)?;
     let flat = Figures { bars: figures.bars, ..Figures::default() };
     println!(
-        "from {} on, {} equity, {} a trade, spread {} bps, fee {} bps a side:",
-        date(split),
+        "net of costs, {} equity, {} a trade, spread {} bps, fee {} bps a side; trained on bars before {}, judged on the others:",
         terms.starting_equity,
         terms.base_notional,
         terms.fills.spread_bps,
-        terms.fills.fee_bps
+        terms.fills.fee_bps,
+        date(split)
     );
-    print!("{}", report::table(&[("checkpoint", &figures), ("always flat", &flat), ("follow the momentum", &baseline)]));
+    let rows = [
+        ("checkpoint", &figures),
+        ("always flat", &flat),
+        ("follow the momentum", &baseline),
+        ("checkpoint, on bars it was trained on", &seen),
+    ];
+    print!("{}", report::table(&rows));
     Ok(figures)
 }
 

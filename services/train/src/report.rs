@@ -158,13 +158,13 @@ fn drawdown(days: &[f64]) -> f64 {
 /// Rows of strategies as a table.
 pub fn table(rows: &[(&str, &Figures)]) -> String {
     let mut text = format!(
-        "{:<20}{:>8}{:>10}{:>8}{:>10}{:>9}{:>8}{:>11}\n",
+        "{:<38}{:>8}{:>10}{:>8}{:>10}{:>9}{:>8}{:>11}\n",
         "strategy", "bars", "execute", "trades", "turnover", "net", "sharpe", "drawdown"
     );
     for (name, figures) in rows {
         let share = if figures.bars > 0 { 100.0 * figures.executes as f64 / figures.bars as f64 } else { 0.0 };
         text.push_str(&format!(
-            "{name:<20}{:>8}{share:>9.1}%{:>8}{:>9.1}x{:>8.1}%{:>8.2}{:>10.1}%\n",
+            "{name:<38}{:>8}{share:>9.1}%{:>8}{:>9.1}x{:>8.1}%{:>8.2}{:>10.1}%\n",
             figures.bars, figures.trades, figures.turnover, figures.net_pct, figures.sharpe, figures.drawdown_pct
         ));
     }

@@ -3,15 +3,13 @@
 use super::relu;
 use crate::weights::Layer;
 
-/// Partial sums of one output.
-const LANES: usize = 8;
-/// Outputs computed together, so that each loaded input is used four times.
-const GROUP: usize = 4;
+/// Partial sums of one output: enough independent additions to hide their latency.
+const LANES: usize = 32;
 
-/// A dense layer with `IN` inputs (a multiple of eight) and `OUT` outputs.
+/// A dense layer with `IN` inputs (a multiple of 32) and `OUT` outputs.
 #[derive(Clone)]
 pub(super) struct Dense<const IN: usize, const OUT: usize> {
-    /// Row-major `[output][input]`, rows rounded up to a multiple of [`GROUP`] with zeros.
+    /// Row-major `[output][input]`.
     rows: Vec<[f32; IN]>,
     bias: [f32; OUT],
 }
@@ -20,8 +18,7 @@ impl<const IN: usize, const OUT: usize> Dense<IN, OUT> {
     /// Lays out a weight of shape `[OUT, IN]`.
     pub(super) fn new(layer: &Layer) -> Self {
         const { assert!(IN.is_multiple_of(LANES)) };
-        let mut rows = layer.weight.as_chunks::<IN>().0.to_vec();
-        rows.resize(OUT.next_multiple_of(GROUP), [0.0; IN]);
+        let rows = layer.weight.as_chunks::<IN>().0.to_vec();
         let mut bias = [0.0; OUT];
         bias.copy_from_slice(&layer.bias);
         Self { rows, bias }
@@ -29,12 +26,8 @@ impl<const IN: usize, const OUT: usize> Dense<IN, OUT> {
 
     /// Outputs before any activation.
     pub(super) fn run(&self, input: &[f32; IN], output: &mut [f32; OUT]) {
-        let (groups, _) = self.rows.as_chunks::<GROUP>();
-        for ((rows, out), bias) in groups.iter().zip(output.chunks_mut(GROUP)).zip(self.bias.chunks(GROUP)) {
-            let sums = products(rows, input);
-            for ((slot, sum), b) in out.iter_mut().zip(sums).zip(bias) {
-                *slot = sum + b;
-            }
+        for ((slot, row), bias) in output.iter_mut().zip(&self.rows).zip(&self.bias) {
+            *slot = product(row.as_chunks().0, input.as_chunks().0) + bias;
         }
     }
 
@@ -47,21 +40,31 @@ impl<const IN: usize, const OUT: usize> Dense<IN, OUT> {
     }
 }
 
-/// Scalar products of four rows with one vector: eight partial sums each, added in a fixed tree.
-#[inline]
-fn products<const IN: usize>(rows: &[[f32; IN]; GROUP], input: &[f32; IN]) -> [f32; GROUP] {
-    let [a, b, c, d] = rows;
-    let mut sums = [[0f32; LANES]; GROUP];
-    let pieces = input.as_chunks::<LANES>().0.iter();
-    let rows = a.as_chunks::<LANES>().0.iter().zip(b.as_chunks::<LANES>().0);
-    let rows = rows.zip(c.as_chunks::<LANES>().0.iter().zip(d.as_chunks::<LANES>().0));
-    for (x, ((a, b), (c, d))) in pieces.zip(rows) {
+/// Scalar product of one row with a vector, in 32 partial sums.
+///
+/// One row at a time, the length not in the type, the end of the sum elsewhere: otherwise the compiler turns
+/// rows into lanes, or unrolls everything, or keeps the sums in memory.
+#[inline(never)]
+fn product(row: &[[f32; LANES]], input: &[[f32; LANES]]) -> f32 {
+    let mut sums = [0f32; LANES];
+    for (weights, values) in row.iter().zip(input) {
         for lane in 0..LANES {
-            sums[0][lane] += a[lane] * x[lane];
-            sums[1][lane] += b[lane] * x[lane];
-            sums[2][lane] += c[lane] * x[lane];
-            sums[3][lane] += d[lane] * x[lane];
+            sums[lane] += weights[lane] * values[lane];
         }
     }
-    sums.map(|s| ((s[0] + s[4]) + (s[2] + s[6])) + ((s[1] + s[5]) + (s[3] + s[7])))
+    fold(&sums)
+}
+
+/// Adds the partial sums, halves onto halves.
+#[inline(never)]
+fn fold(sums: &[f32; LANES]) -> f32 {
+    let mut sums = *sums;
+    let mut width = LANES / 2;
+    while width > 0 {
+        for lane in 0..width {
+            sums[lane] += sums[lane + width];
+        }
+        width /= 2;
+    }
+    sums[0]
 }
