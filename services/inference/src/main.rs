@@ -125,7 +125,8 @@ async fn serve(args: Serve, pinning: Pinning) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// Reads the feed's past, waiting for a bus that does not answer; questions are refused until then.
+/// Reads the feed's past, waiting for a bus that does not answer; the process is not ready and refuses
+/// questions until then (TA-69).
 async fn read_past(service: &Service<FeedHistory>, readiness: &Readiness, stop: &CancellationToken) {
     let patience = Patience { most: Duration::from_secs(1), ..Default::default() };
     let mut failures = 0_u32;

@@ -17,7 +17,7 @@ use crate::figures::Figures;
 use crate::hot::{HotError, HotThread};
 use crate::message::decision_to_wire;
 
-/// Answers `Inference.Decide` for one bundle. Clones share everything.
+/// Answers `Inference.Decide` (TA-37, TA-38) for one bundle. Clones share everything.
 #[derive(Debug)]
 pub struct Service<H> {
     bundle: Arc<str>,

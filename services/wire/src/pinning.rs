@@ -29,6 +29,14 @@ pub enum PinningError {
         /// Text seen.
         found: String,
     },
+    /// The process may use less time than its CPUs have: others run on them too.
+    #[error("the CPUs {allowed_list} are shared (quota {quota_millicpus}m): a bound thread could not leave a busy one")]
+    Shared {
+        /// CPUs of the process.
+        allowed_list: String,
+        /// Quota of the process.
+        quota_millicpus: u32,
+    },
     /// The kernel refused to bind the thread.
     #[error("binding the thread to CPU {cpu}: {source}")]
     Bind {
@@ -82,8 +90,13 @@ impl Pinning {
     /// The highest one: interrupts and the runtime's first threads prefer low numbers.
     ///
     /// # Errors
-    /// [`PinningError::Bind`]; the thread then runs wherever the process may.
+    /// [`PinningError::Shared`] when the CPUs are not the process's own, [`PinningError::Bind`]; the
+    /// thread then runs wherever the process may.
     pub fn bind_hot_thread(&self) -> Result<u32, PinningError> {
+        let (quota_millicpus, whole) = (self.quota_millicpus, 1000 * self.allowed.len() as u64);
+        if quota_millicpus > 0 && u64::from(quota_millicpus) < whole {
+            return Err(PinningError::Shared { allowed_list: self.allowed_list.clone(), quota_millicpus });
+        }
         let cpu = self.allowed.last().copied().unwrap_or_default();
         let mut set = CpuSet::new();
         set.set(cpu as usize);
@@ -209,6 +222,14 @@ mod tests {
     }
 
     #[test]
+    fn a_thread_on_shared_cpus_is_not_bound() {
+        let root = tree(&[STATUS, ("proc/self/cgroup", "0::/"), ("sys/fs/cgroup/cpu.max", "290000 100000\n")]);
+        let pinning = Pinning::read_below(root.path()).unwrap();
+        assert!(matches!(pinning.bind_hot_thread(), Err(PinningError::Shared { quota_millicpus: 2900, .. })));
+        assert!(!pinning.to_wire().hot_thread_pinned);
+    }
+
+    #[test]
     fn a_missing_proc_and_an_unknown_list_are_errors() {
         assert!(matches!(Pinning::read_below(tree(&[]).path()), Err(PinningError::Read { .. })));
         let root = tree(&[("proc/self/status", "Cpus_allowed_list:\tall\n")]);
@@ -217,8 +238,10 @@ mod tests {
 
     #[test]
     fn the_hot_thread_is_bound_to_one_allowed_cpu_and_others_are_not() {
-        let pinning = Pinning::read().unwrap();
+        let mut pinning = Pinning::read().unwrap();
         assert!(!pinning.to_wire().hot_thread_pinned);
+        // Whatever quota the machine of this test gives.
+        pinning.quota_millicpus = 0;
         let shared = pinning.clone();
         let inside = std::thread::spawn(move || {
             let cpu = shared.bind_hot_thread().unwrap();

@@ -27,9 +27,11 @@ pub enum TelemetryError {
     Text(#[from] prometheus::Error),
 }
 
-/// Starts logging to standard error; `RUST_LOG` filters, default `info`. A second call changes nothing.
+/// Starts logging to standard error; `RUST_LOG` filters, default `info`
+/// and only warnings of the libraries that report each connection. A second call changes nothing.
 pub fn init_logs(format: LogFormat) {
-    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
+    let filter =
+        EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info,async_nats=warn,opentelemetry_sdk=warn"));
     let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
     // Fails only when a test has set a subscriber before.
     let _ = match format {

@@ -1,11 +1,13 @@
 //! A real NATS server for tests that need one (cargo feature `nats-tests` of the crates that have such tests).
 
+use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 use crate::bus::{Bus, BusAddress};
+use crate::tls::TlsFiles;
 
 /// Where the server program is built by the cluster tests.
 const BUILT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/cluster/.build/nats-server");
@@ -16,6 +18,8 @@ const START_LIMIT: Duration = Duration::from_secs(20);
 pub struct NatsServer {
     program: PathBuf,
     directory: PathBuf,
+    /// More arguments.
+    arguments: Vec<OsString>,
     port: u16,
     child: Child,
 }
@@ -26,13 +30,27 @@ impl NatsServer {
     /// # Errors
     /// A text that says what is missing.
     pub fn start() -> Result<Self, String> {
+        Self::start_with(Vec::new())
+    }
+
+    /// The same, letting in only clients with a certificate of the same authority.
+    ///
+    /// # Errors
+    /// As [`NatsServer::start`].
+    pub fn start_with_tls(files: &TlsFiles) -> Result<Self, String> {
+        let named = [("--tlscert", &files.certificate), ("--tlskey", &files.key), ("--tlscacert", &files.ca)];
+        let named = named.into_iter().flat_map(|(name, path)| [OsString::from(name), path.clone().into()]);
+        Self::start_with(named.chain(["--tlsverify".into()]).collect())
+    }
+
+    fn start_with(arguments: Vec<OsString>) -> Result<Self, String> {
         static NUMBER: AtomicU32 = AtomicU32::new(0);
         let program = std::env::var_os("TRADEWIND_NATS_SERVER").map_or_else(|| PathBuf::from(BUILT), PathBuf::from);
         let number = NUMBER.fetch_add(1, Ordering::Relaxed);
         let directory = std::env::temp_dir().join(format!("tradewind-nats-{}-{number}", std::process::id()));
         std::fs::create_dir_all(&directory).map_err(|error| format!("{}: {error}", directory.display()))?;
-        let child = spawn(&program, &directory, None)?;
-        let mut server = Self { program, directory, port: 0, child };
+        let child = spawn(&program, &directory, None, &arguments)?;
+        let mut server = Self { program, directory, arguments, port: 0, child };
         server.port = server.wait_for_port()?;
         Ok(server)
     }
@@ -41,6 +59,12 @@ impl NatsServer {
     #[must_use]
     pub fn url(&self) -> String {
         format!("nats://127.0.0.1:{}", self.port)
+    }
+
+    /// Its port on loopback.
+    #[must_use]
+    pub const fn port(&self) -> u16 {
+        self.port
     }
 
     /// A connection to it.
@@ -64,7 +88,7 @@ impl NatsServer {
     /// # Errors
     /// As [`NatsServer::start`].
     pub fn restart(&mut self) -> Result<(), String> {
-        self.child = spawn(&self.program, &self.directory, Some(self.port))?;
+        self.child = spawn(&self.program, &self.directory, Some(self.port), &self.arguments)?;
         self.wait_for_port().map(drop)
     }
 
@@ -74,7 +98,9 @@ impl NatsServer {
         let deadline = Instant::now() + START_LIMIT;
         while Instant::now() < deadline {
             let ports = std::fs::read(&file).ok().and_then(|text| serde_json::from_slice::<serde_json::Value>(&text).ok());
-            if let Some(port) = ports.and_then(|ports| ports["nats"][0].as_str()?.rsplit(':').next()?.parse().ok()) {
+            if let Some(port) = ports.and_then(|ports| {
+                ports["nats"].as_array().or(ports["tls"].as_array())?.first()?.as_str()?.rsplit(':').next()?.parse().ok()
+            }) {
                 return Ok(port);
             }
             if let Ok(Some(status)) = self.child.try_wait() {
@@ -94,10 +120,10 @@ impl Drop for NatsServer {
     }
 }
 
-fn spawn(program: &Path, directory: &Path, port: Option<u16>) -> Result<Child, String> {
+fn spawn(program: &Path, directory: &Path, port: Option<u16>, arguments: &[OsString]) -> Result<Child, String> {
     let mut command = Command::new(program);
     command.args(["-a", "127.0.0.1", "-p", &port.map_or("-1".into(), |port| port.to_string()), "-js", "-sd"]);
-    command.arg(directory).arg("--ports_file_dir").arg(directory);
+    command.arg(directory).arg("--ports_file_dir").arg(directory).args(arguments);
     command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().map_err(|error| {
         format!(
             "{}: {error}; set TRADEWIND_NATS_SERVER to a nats-server program, or build it with the cluster tests",

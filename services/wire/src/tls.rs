@@ -3,8 +3,12 @@
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Once;
+use std::time::Duration;
 
 use tonic::transport::{Certificate, ClientTlsConfig, Identity, ServerTlsConfig};
+
+/// A peer that does not finish its handshake is dropped.
+const HANDSHAKE: Duration = Duration::from_secs(5);
 
 /// Why TLS cannot be set up.
 #[derive(Debug, thiserror::Error)]
@@ -95,14 +99,14 @@ impl TlsMaterial {
     #[must_use]
     pub fn server(&self) -> ServerTlsConfig {
         install_provider();
-        ServerTlsConfig::new().identity(self.identity()).client_ca_root(Certificate::from_pem(&self.ca))
+        ServerTlsConfig::new().identity(self.identity()).client_ca_root(Certificate::from_pem(&self.ca)).timeout(HANDSHAKE)
     }
 
     /// For clients: checks the server's name against its certificate and shows its own.
     #[must_use]
     pub fn client(&self) -> ClientTlsConfig {
         install_provider();
-        ClientTlsConfig::new().identity(self.identity()).ca_certificate(Certificate::from_pem(&self.ca))
+        ClientTlsConfig::new().identity(self.identity()).ca_certificate(Certificate::from_pem(&self.ca)).timeout(HANDSHAKE)
     }
 
     /// Where the certificates came from.

@@ -1,10 +1,12 @@
 //! gRPC over loopback with real certificates: who is let in, and who is not.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
+mod authority;
+
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
+use authority::Authority;
 use tokio_util::sync::CancellationToken;
 use tonic::Code;
 use tonic::service::Routes;
@@ -18,32 +20,9 @@ use tradewind_wire::tls::{Security, TlsFiles};
 use tradewind_wire::v1;
 use tradewind_wire::v1::process_client::ProcessClient;
 
-struct Authority(CertifiedIssuer<'static, KeyPair>);
-
-impl Authority {
-    fn new() -> Self {
-        let mut params = CertificateParams::new(Vec::new()).unwrap();
-        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-        Self(CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap())
-    }
-
-    /// Certificate and key in PEM.
-    fn certificate(&self, name: &str) -> (String, String) {
-        let key = KeyPair::generate().unwrap();
-        let certificate = CertificateParams::new(vec![name.to_owned()]).unwrap().signed_by(&key, &self.0).unwrap();
-        (certificate.pem(), key.serialize_pem())
-    }
-
-    /// What a process of this authority has in its TLS directory.
-    fn issue(&self, name: &str) -> Security {
-        let directory = tempfile::tempdir().unwrap();
-        let write = |file: &str, pem: String| std::fs::write(directory.path().join(file), pem).unwrap();
-        let (certificate, key) = self.certificate(name);
-        write("ca.crt", self.0.pem());
-        write("tls.crt", certificate);
-        write("tls.key", key);
-        Security::Mutual(TlsFiles::in_directory(directory.path()).load().unwrap())
-    }
+/// What a process of an authority reads from its TLS directory.
+fn issue(authority: &Authority, name: &str) -> Security {
+    Security::Mutual(TlsFiles::in_directory(authority.directory(name).path()).load().unwrap())
 }
 
 async fn serve(security: Security, stop: &CancellationToken) -> SocketAddr {
@@ -62,8 +41,8 @@ async fn describe(channel: Channel) -> Result<v1::ProcessInfo, tonic::Status> {
 #[tokio::test]
 async fn a_process_of_the_same_authority_is_answered() {
     let (authority, stop) = (Authority::new(), CancellationToken::new());
-    let address = serve(authority.issue("localhost"), &stop).await;
-    let info = describe(channel(&format!("localhost:{}", address.port()), &authority.issue("policy")).unwrap()).await.unwrap();
+    let address = serve(issue(&authority, "localhost"), &stop).await;
+    let info = describe(channel(&format!("localhost:{}", address.port()), &issue(&authority, "policy")).unwrap()).await.unwrap();
     assert_eq!((info.process.as_str(), info.bundle.as_str(), info.ready), ("inference", "0123456789ab", true));
     assert!(info.pinning.unwrap().allowed_cpus >= 1);
     stop.cancel();
@@ -72,14 +51,14 @@ async fn a_process_of_the_same_authority_is_answered() {
 #[tokio::test]
 async fn a_client_of_another_authority_is_refused_and_so_is_such_a_server() {
     let (authority, stranger, stop) = (Authority::new(), Authority::new(), CancellationToken::new());
-    let address = serve(authority.issue("localhost"), &stop).await;
+    let address = serve(issue(&authority, "localhost"), &stop).await;
     let endpoint = format!("localhost:{}", address.port());
-    let refused = describe(channel(&endpoint, &stranger.issue("policy")).unwrap()).await.unwrap_err();
+    let refused = describe(channel(&endpoint, &issue(&stranger, "policy")).unwrap()).await.unwrap_err();
     assert_eq!(refused.code(), Code::Unavailable, "{refused}");
 
     // The client trusts the server and shows a certificate that the server does not trust.
     let (certificate, key) = stranger.certificate("policy");
-    let config = ClientTlsConfig::new().ca_certificate(tonic::transport::Certificate::from_pem(authority.0.pem()));
+    let config = ClientTlsConfig::new().ca_certificate(tonic::transport::Certificate::from_pem(authority.pem()));
     let config = config.identity(tonic::transport::Identity::from_pem(certificate, key));
     let target = Endpoint::from_shared(format!("https://{endpoint}")).unwrap().tls_config(config).unwrap();
     let refused = describe(target.connect_lazy()).await.unwrap_err();
@@ -90,8 +69,8 @@ async fn a_client_of_another_authority_is_refused_and_so_is_such_a_server() {
 #[tokio::test]
 async fn a_client_without_a_certificate_is_refused() {
     let (authority, stop) = (Authority::new(), CancellationToken::new());
-    let address = serve(authority.issue("localhost"), &stop).await;
-    let config = ClientTlsConfig::new().ca_certificate(tonic::transport::Certificate::from_pem(authority.0.pem()));
+    let address = serve(issue(&authority, "localhost"), &stop).await;
+    let config = ClientTlsConfig::new().ca_certificate(tonic::transport::Certificate::from_pem(authority.pem()));
     let target = Endpoint::from_shared(format!("https://localhost:{}", address.port())).unwrap().tls_config(config).unwrap();
     let refused = describe(target.connect_lazy()).await.unwrap_err();
     assert!(matches!(refused.code(), Code::Unavailable | Code::Unknown), "{refused}");
@@ -101,8 +80,8 @@ async fn a_client_without_a_certificate_is_refused() {
 #[tokio::test]
 async fn a_server_with_another_name_is_refused() {
     let (authority, stop) = (Authority::new(), CancellationToken::new());
-    let address = serve(authority.issue("main-risk"), &stop).await;
-    let refused = describe(channel(&format!("localhost:{}", address.port()), &authority.issue("policy")).unwrap()).await;
+    let address = serve(issue(&authority, "main-risk"), &stop).await;
+    let refused = describe(channel(&format!("localhost:{}", address.port()), &issue(&authority, "policy")).unwrap()).await;
     assert_eq!(refused.unwrap_err().code(), Code::Unavailable);
     stop.cancel();
 }
@@ -115,7 +94,7 @@ async fn plaintext_serves_loopback_only_and_not_those_who_speak_tls() {
     let address = serve(Security::PlaintextLoopback, &stop).await;
     let endpoint = format!("localhost:{}", address.port());
     describe(channel(&address.to_string(), &Security::PlaintextLoopback).unwrap()).await.unwrap();
-    assert!(describe(channel(&endpoint, &authority.issue("policy")).unwrap()).await.is_err());
+    assert!(describe(channel(&endpoint, &issue(&authority, "policy")).unwrap()).await.is_err());
     stop.cancel();
 }
 

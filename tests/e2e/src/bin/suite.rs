@@ -70,8 +70,10 @@ fn run(arguments: &Arguments) -> Result<Counts> {
         )?);
         console.chapter("Tests against a NATS server");
         let nats = [("TRADEWIND_NATS_SERVER", built.join("nats-server").to_string_lossy().into_owned())];
-        let command = ["cargo", "test", "--quiet", "--no-fail-fast", "--workspace", "--features", "tradewind-wire/nats-tests"];
-        total.add(parts::run(Runner::Cargo, tree.root(), &[&command[..], &["--test", "nats"]].concat(), &nats)?);
+        let features = "tradewind-wire/nats-tests,tradewind-market/nats-tests,tradewind-inference/nats-tests";
+        let command = ["cargo", "test", "--quiet", "--no-fail-fast", "--features", features, "--test", "nats*"];
+        let crates = ["-p", "tradewind-wire", "-p", "tradewind-market", "-p", "tradewind-inference"];
+        total.add(parts::run(Runner::Cargo, tree.root(), &[&command[..], &crates].concat(), &nats)?);
     }
     if wanted("charts") {
         console.chapter("Tests of the charts");
