@@ -17,7 +17,7 @@ use tradewind_wire::telemetry::{self, LogFormat, TelemetryError};
 use crate::build::certificates::{leaf, secret_name};
 use crate::build::settings::Settings;
 use crate::controllers::context::Context;
-use crate::controllers::{drive, model_checkpoint, risk_profile, trading_policy};
+use crate::controllers::{drive, model_checkpoint, pods, risk_profile, trading_policy};
 use crate::runtime::authority::{Authority, AuthorityError};
 use crate::runtime::brake::Brake;
 use crate::runtime::caches::{Caches, Queues, Triggers, watch_all};
@@ -265,7 +265,7 @@ async fn every_hour(namespace: String, writes: Writes, authority: Arc<Authority>
 }
 
 async fn control(context: Arc<Context>, queues: Queues, signal: &CancellationToken) {
-    let Queues { policies, profiles, checkpoints } = queues;
+    let Queues { policies, profiles, checkpoints, tripped } = queues;
     let caches = context.caches.clone();
     let passes = async {
         tokio::join!(
@@ -301,6 +301,7 @@ async fn control(context: Arc<Context>, queues: Queues, signal: &CancellationTok
     };
     tokio::select! {
         _ = passes => {}
+        () = pods::pull(Arc::clone(&context), tripped) => {}
         () = deadline => warn!("passes are still under way after {DRAIN:?}; ending without them"),
     }
 }

@@ -98,6 +98,13 @@ impl<'a> Apply<'a> {
     /// # Errors
     /// [`ApplyError`].
     pub async fn ensure_set(&self, mut wanted: StatefulSet) -> Result<Applied<StatefulSet>, ApplyError> {
+        // the brake may have tripped since this pass looked
+        let tripped = self.context.brake.tripped(&self.owner.namespace, &wanted.name_any());
+        if let (Some(tripped), Some(spec)) = (tripped, wanted.spec.as_mut())
+            && !tripped.pause.is_zero()
+        {
+            spec.replicas = Some(0);
+        }
         let stored = StatefulSet::cache(&self.context.caches).get(&self.owner.namespace, &wanted.name_any());
         if let (Some(stored), Some(spec)) = (stored.as_ref().and_then(|set| set.spec.as_ref()), wanted.spec.as_mut()) {
             let classes =

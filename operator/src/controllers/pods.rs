@@ -58,9 +58,6 @@ fn trouble_of(pod: &Pod) -> Option<String> {
 /// [`PassError::Write`] when a dead pod cannot be removed.
 pub async fn brake(context: &Context, namespace: &str, set: &str, said_in_status: bool) -> Result<Option<Tripped>, PassError> {
     let pods = pods_of(context, namespace, set);
-    for dead in pods.iter().filter(|pod| rejection(pod).is_some() && pod.metadata.deletion_timestamp.is_none()) {
-        context.writes.delete(dead.as_ref()).await?;
-    }
     if pods.iter().any(|pod| pod_ready(pod)) {
         context.brake.release(namespace, set);
         return Ok(None);
@@ -68,7 +65,29 @@ pub async fn brake(context: &Context, namespace: &str, set: &str, said_in_status
     if said_in_status {
         context.brake.restore(namespace, set, "rejected before the operator started");
     }
-    Ok(context.brake.tripped(namespace, set))
+    let tripped = context.brake.tripped(namespace, set);
+    // while the set still makes pods it removes the dead ones itself
+    for dead in
+        pods.iter().filter(|pod| tripped.is_some() && rejection(pod).is_some() && pod.metadata.deletion_timestamp.is_none())
+    {
+        context.writes.delete(dead.as_ref()).await?;
+    }
+    Ok(tripped)
+}
+
+/// Scales sets to zero as soon as their brake trips, without waiting for a pass.
+pub async fn pull(context: std::sync::Arc<Context>, mut tripped: tokio::sync::mpsc::UnboundedReceiver<(String, String)>) {
+    while let Some((namespace, name)) = tripped.recv().await {
+        match context.writes.scale_to_zero::<StatefulSet>(&namespace, &name).await {
+            Ok(stored) => {
+                tracing::warn!(%namespace, set = %name, "the kubelet keeps rejecting its pods: scaled to zero");
+                context.caches.stateful_sets.wrote(stored);
+            }
+            Err(error) => {
+                tracing::warn!(%error, "a set whose pods are rejected could not be scaled to zero; the next pass does it")
+            }
+        }
+    }
 }
 
 fn pod_ready(pod: &Pod) -> bool {

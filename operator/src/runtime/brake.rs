@@ -56,13 +56,15 @@ pub struct Brake {
 }
 
 impl Brake {
-    /// Notes the pod if it was rejected.
-    pub fn look_at(&self, pod: &Pod) {
-        let Some(reason) = rejection(pod) else { return };
-        let Some(workload) = workload_of(pod) else { return };
+    /// Notes the pod if it was rejected. Answers with namespace and name of its set when that has to be scaled to zero at
+    /// once: a pass under way may take seconds, and a set makes several pods in each.
+    pub fn look_at(&self, pod: &Pod) -> Option<(String, String)> {
+        let reason = rejection(pod)?;
+        let workload = workload_of(pod)?;
         let mut counts = self.lock();
-        let count = counts.entry(workload).or_default();
-        if count.pods.insert(pod.uid().unwrap_or_default()) {
+        let count = counts.entry(workload.clone()).or_default();
+        let new = count.pods.insert(pod.uid().unwrap_or_default());
+        if new {
             count.newest = reason;
             let again = count.trips > 0;
             if again || count.pods.len() >= LIMIT {
@@ -74,6 +76,7 @@ impl Brake {
                 }
             }
         }
+        (new && count.hold_until.is_some_and(|until| until > Instant::now())).then_some(workload)
     }
 
     /// The state of a workload, when its brake has tripped.
@@ -142,10 +145,11 @@ mod tests {
     fn the_second_rejected_pod_trips_it_and_a_repeated_event_does_not_count() {
         let brake = Brake::default();
         for uid in ["1", "1", "1"] {
-            brake.look_at(&pod(uid, "UnexpectedAdmissionError"));
+            assert_eq!(brake.look_at(&pod(uid, "UnexpectedAdmissionError")), None);
         }
         assert_eq!(brake.tripped("trading", "a"), None);
-        brake.look_at(&pod("2", "SMTAlignmentError"));
+        let at_once = brake.look_at(&pod("2", "SMTAlignmentError"));
+        assert_eq!(at_once, Some(("trading".to_owned(), "a".to_owned())));
         let state = brake.tripped("trading", "a").unwrap();
         assert_eq!(state.pods, 2);
         assert_eq!(state.reason, "SMTAlignmentError: not enough cpus");
@@ -158,7 +162,7 @@ mod tests {
     fn other_failures_are_no_rejections() {
         let brake = Brake::default();
         for uid in ["1", "2", "3", "4"] {
-            brake.look_at(&pod(uid, "Evicted"));
+            assert_eq!(brake.look_at(&pod(uid, "Evicted")), None);
         }
         assert_eq!(brake.rejected("trading", "a"), 0);
     }

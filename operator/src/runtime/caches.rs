@@ -126,6 +126,8 @@ pub struct Triggers {
     pub policies: mpsc::UnboundedSender<ObjectRef<Guarded<TradingPolicy>>>,
     pub profiles: mpsc::UnboundedSender<ObjectRef<Guarded<RiskProfile>>>,
     pub checkpoints: mpsc::UnboundedSender<ObjectRef<Guarded<ModelCheckpoint>>>,
+    /// Namespace and name of sets to scale to zero at once.
+    pub tripped: mpsc::UnboundedSender<(String, String)>,
 }
 
 /// The other ends of [`Triggers`].
@@ -135,6 +137,8 @@ pub struct Queues {
     pub policies: mpsc::UnboundedReceiver<ObjectRef<Guarded<TradingPolicy>>>,
     pub profiles: mpsc::UnboundedReceiver<ObjectRef<Guarded<RiskProfile>>>,
     pub checkpoints: mpsc::UnboundedReceiver<ObjectRef<Guarded<ModelCheckpoint>>>,
+    /// Namespace and name of sets to scale to zero at once.
+    pub tripped: mpsc::UnboundedReceiver<(String, String)>,
 }
 
 impl Triggers {
@@ -145,8 +149,10 @@ impl Triggers {
         let (policies, policy_queue) = mpsc::unbounded_channel();
         let (profiles, profile_queue) = mpsc::unbounded_channel();
         let (checkpoints, checkpoint_queue) = mpsc::unbounded_channel();
-        let queues = Queues { policies: policy_queue, profiles: profile_queue, checkpoints: checkpoint_queue };
-        (Self { policies, profiles, checkpoints }, queues)
+        let (tripped, tripped_queue) = mpsc::unbounded_channel();
+        let queues =
+            Queues { policies: policy_queue, profiles: profile_queue, checkpoints: checkpoint_queue, tripped: tripped_queue };
+        (Self { policies, profiles, checkpoints, tripped }, queues)
     }
 
     /// A policy has to be looked at. Sending fails only while the process ends.
@@ -225,9 +231,11 @@ pub fn watch_all(
     watch_resources(client, scope, caches, (policies, profiles, checkpoints), triggers, tasks);
     let ours = || watcher::Config::default().labels(&format!("app.kubernetes.io/managed-by={}", tradewind_crds::FIELD_MANAGER));
     let wake = triggers.clone();
-    let pressed = brake.clone();
+    let (pressed, tripped) = (brake.clone(), triggers.tripped.clone());
     tasks.spawn(feed(api::<Pod>(client, scope), ours(), pods, trim_pod, move |pod| {
-        pressed.look_at(pod);
+        if let Some(set) = pressed.look_at(pod) {
+            drop(tripped.send(set));
+        }
         wake.owner_of_pod(pod);
     }));
     macro_rules! child {

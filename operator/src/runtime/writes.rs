@@ -150,6 +150,17 @@ impl Writes {
         self.send::<K, _>("create", &namespace, &name, api.create(&params, desired)).await
     }
 
+    /// Sets the replicas of a set to zero and leaves everything else of it alone.
+    ///
+    /// # Errors
+    /// [`WriteError`].
+    pub async fn scale_to_zero<K: Written>(&self, namespace: &str, name: &str) -> Result<K, WriteError> {
+        let api: Api<K> = Api::namespaced(self.client.clone(), namespace);
+        let params = PatchParams { field_manager: Some(FIELD_MANAGER.into()), ..PatchParams::default() };
+        let patch = Patch::Merge(serde_json::json!({"spec": {"replicas": 0}}));
+        self.send::<K, _>("scale", namespace, name, api.patch(name, &params, &patch)).await
+    }
+
     /// Server-side apply of a status. `status` is the whole object of the status write: type,
     /// name, `resourceVersion` (so that a stale leader conflicts) and status.
     ///

@@ -176,7 +176,7 @@ async fn rejected_pods_are_removed_and_the_set_is_scaled_to_zero() {
     let bundle = cluster.get("tradingpolicies", "indices").unwrap()["status"]["stable"]["bundle"].as_str().unwrap().to_owned();
     let set = format!("indices-inference-{bundle}");
     let pod = format!("{set}-0");
-    for _ in 0..2 {
+    for number in 0..2 {
         cluster.server.state.lock().unwrap().remove(&super::cluster::key("pods", &pod));
         cluster.settle();
         cluster.status(
@@ -186,7 +186,8 @@ async fn rejected_pods_are_removed_and_the_set_is_scaled_to_zero() {
         );
         operator.sync(&cluster);
         let stored: k8s_openapi::api::core::v1::Pod = serde_json::from_value(cluster.get("pods", &pod).unwrap()).unwrap();
-        operator.context.brake.look_at(&stored);
+        let at_once = operator.context.brake.look_at(&stored);
+        assert_eq!(at_once.is_some(), number == 1, "the second rejected pod trips the brake");
     }
     operator.round(&cluster).await.unwrap();
     assert_eq!(cluster.get("pods", &pod), None, "the dead pod is removed");
