@@ -2,7 +2,8 @@
 
 use candle_core::{Device, Tensor};
 use tradewind_nets::actor::{Actor, batch};
-use tradewind_nets::architecture::{ACTIONS, AGENT_COUNT, AGENTS};
+use tradewind_nets::architecture::{ACTIONS, AGENT_COUNT, AGENTS, Matrix};
+use tradewind_nets::checkpoint::SelfTest;
 use tradewind_nets::weights::{ActorWeights, TacticalWeights};
 
 use crate::dice::Dice;
@@ -119,6 +120,21 @@ pub fn fit(samples: &[Sample], seed: u64, steps: usize, mut progress: impl FnMut
     Ok(Fitted { weights, losses: (0..AGENT_COUNT).map(summary).collect() })
 }
 
+/// Inputs and what the trained networks give for them in candle: the self-test of a checkpoint, so that
+/// whoever serves it is compared with what was trained.
+///
+/// # Errors
+/// When candle fails.
+pub fn self_test(weights: &TacticalWeights, inputs: Vec<Matrix>) -> candle_core::Result<SelfTest> {
+    let tensor = batch(&inputs)?;
+    let mut logits: [Vec<[f32; ACTIONS]>; AGENT_COUNT] = Default::default();
+    for (all, actor) in logits.iter_mut().zip(&weights.agents) {
+        let flat = Actor::new(actor)?.logits(&tensor)?.flatten_all()?.to_vec1::<f32>()?;
+        *all = flat.as_chunks::<ACTIONS>().0.to_vec();
+    }
+    Ok(SelfTest { inputs, logits })
+}
+
 /// The rewards of one agent's actions, (samples, 3).
 fn rewards(samples: &[&Sample], agent: usize) -> candle_core::Result<Tensor> {
     let values: Vec<f32> = samples.iter().flat_map(|sample| sample.rewards[agent]).collect();
@@ -158,6 +174,7 @@ fn initial(attention: [f32; 7], dice: &mut Dice) -> ActorWeights {
 mod tests {
     #![allow(clippy::unwrap_used, clippy::expect_used)]
     use super::*;
+    use tradewind_nets::forward::TacticalForward;
     use tradewind_nets::golden;
 
     /// Samples whose best action is the sign of all momenta.
@@ -184,6 +201,15 @@ mod tests {
         let run = |seed| fit(&learnable(80), seed, 3, |_, _| {}).unwrap().weights;
         assert_eq!(run(1), run(1), "the same seed gives the same weights");
         assert_ne!(run(1), run(2));
+    }
+
+    /// What was trained and what is served agree, but not by being the same code.
+    #[test]
+    fn the_self_test_is_candles() {
+        let weights = fit(&learnable(80), 4, 3, |_, _| {}).unwrap().weights;
+        let test = self_test(&weights, (0..64).map(golden::self_test_input).collect()).unwrap();
+        let error = test.run(&mut TacticalForward::new(&weights)).unwrap();
+        assert!(error > 0.0 && error < 1e-5, "{error}");
     }
 
     #[test]

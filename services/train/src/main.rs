@@ -8,7 +8,7 @@ use anyhow::{Context, bail};
 use clap::{Args, Parser, Subcommand};
 use indicatif::{ProgressBar, ProgressStyle};
 use tradewind_domain::time::Nanos;
-use tradewind_nets::checkpoint::{Checkpoint, Manifest, SelfTest, TACTICAL_ROLE, sha256, write};
+use tradewind_nets::checkpoint::{Checkpoint, Manifest, TACTICAL_ROLE, sha256, write};
 use tradewind_nets::forward::TacticalForward;
 use tradewind_nets::golden;
 use tradewind_nets::spoil::{SPOILS, Spoil, spoil};
@@ -118,9 +118,8 @@ fn fit(args: &FitArgs) -> anyhow::Result<()> {
             loss.agent, loss.first, loss.last, -judgement.hold_reward, loss.slope, loss.convergence
         );
     }
-    let mut forward = TacticalForward::new(&fitted.weights);
-    let golden = SelfTest::record((0..SELF_TEST_INPUTS).map(golden::self_test_input).collect(), &mut forward)?;
-    let figures = show(&series, args.data.split, forward)?;
+    let golden = fit::self_test(&fitted.weights, (0..SELF_TEST_INPUTS).map(golden::self_test_input).collect())?;
+    let figures = show(&series, args.data.split, TacticalForward::new(&fitted.weights))?;
     let manifest = manifest(args, &series, &fitted, &figures, &judgement);
     let bytes = write(&Checkpoint { manifest, weights: fitted.weights, golden })?;
     save(&args.out, &bytes)
