@@ -158,7 +158,12 @@ impl Machine<'_> {
                 self.event(true, reason, message);
             }
         }
-        self.hold(rejected, reason, message);
+        // What needs someone's help comes first, whatever else the policy waits for.
+        match self.inputs.blocked.clone() {
+            Some((worse, why)) if worse != PolicyReason::WaitingForRiskProfile => self.hold(true, worse, why),
+            Some((other, why)) if !rejected => self.hold(false, other, format!("{why}; {message}")),
+            _ => self.hold(rejected, reason, message),
+        }
     }
 }
 

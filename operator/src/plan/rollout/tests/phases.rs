@@ -337,6 +337,23 @@ fn a_policy_that_is_blocked_starts_nothing_and_serves_what_it_served() {
 }
 
 #[test]
+fn what_needs_help_is_said_before_what_only_needs_time() {
+    let mut world = World::new();
+    world.wanted =
+        Some(Wanted::Waiting { checkpoint: "tactical-a".into(), message: "ModelCheckpoint tactical-a does not exist".into() });
+    world.blocked = Some((Reason::InvalidSpec, "spec.sizing.baseNotional is 250001".into()));
+    let plan = world.settle();
+    assert!(plan.outlook.stalled && plan.outlook.reason == Reason::InvalidSpec && plan.outlook.message.contains("250001"));
+    world.blocked = Some((Reason::WaitingForRiskProfile, "RiskProfile main does not exist".into()));
+    let plan = world.settle();
+    assert!(!plan.outlook.stalled && plan.outlook.reason == Reason::WaitingForRiskProfile);
+    assert!(plan.outlook.message.contains("RiskProfile main") && plan.outlook.message.contains("tactical-a does not exist"));
+    world.wanted = Some(Wanted::Rejected { checkpoint: "tactical-a".into(), message: "DigestMismatch".into() });
+    let plan = world.settle();
+    assert!(plan.outlook.stalled && plan.outlook.reason == Reason::CheckpointRejected);
+}
+
+#[test]
 fn no_steps_go_from_the_shadow_straight_to_promotion() {
     let mut world = World::healthy();
     world.spec.rollout.steps.clear();
