@@ -4,7 +4,7 @@
 
 use safetensors::tensor::{Dtype, SafeTensors, TensorView};
 
-use crate::architecture::{ACTIONS, AGENT_COUNT, AGENTS, CHANNELS_1, COLUMNS, HIDDEN_1, KERNEL, ROWS};
+use crate::architecture::{ACTIONS, BINS, CHANNELS_1, COLUMNS, FLAT, HIDDEN_1, HIDDEN_2, KERNEL};
 use crate::checkpoint::{Checkpoint, Faults, MANIFEST_KEY, Manifest, Reason, SelfTest, TACTICAL_ROLE, WriteError, write};
 use crate::forward::{ForwardError, TacticalForward};
 use crate::golden;
@@ -191,9 +191,9 @@ fn turn_follower() -> ActorWeights {
         conv2.weight[tap(channel, 2, 2, CHANNELS_1)] = -SILENCE;
     }
     // The last bin averages four bars, three of them silent.
-    let bin = |channel: usize| channel * crate::architecture::BINS + crate::architecture::BINS - 1;
+    let bin = |channel: usize| channel * BINS + BINS - 1;
     for (neuron, (sign, bias)) in [(1.0, 0.0), (1.0, -CERTAIN), (-1.0, 0.0), (-1.0, -CERTAIN)].into_iter().enumerate() {
-        let row = neuron * crate::architecture::FLAT;
+        let row = neuron * FLAT;
         for (channel, factor) in [1.0, -2.0, 1.0].into_iter().enumerate() {
             fc1.weight[row + bin(channel)] = sign * factor * 4.0 * STEEP;
         }
@@ -205,7 +205,7 @@ fn turn_follower() -> ActorWeights {
         fc2.weight[neuron * HIDDEN_1 + first + 1] = -1.0;
     }
     fc3.weight[0] = 1.0;
-    fc3.weight[2 * crate::architecture::HIDDEN_2 + 1] = 1.0;
+    fc3.weight[2 * HIDDEN_2 + 1] = 1.0;
     actor
 }
 
@@ -215,8 +215,6 @@ fn always_aggressive() -> ActorWeights {
     actor.layers[4].bias[ACTIONS - 1] = CERTAIN;
     actor
 }
-
-const _: () = assert!(AGENT_COUNT == AGENTS.len() && ROWS == 60);
 
 #[cfg(test)]
 mod tests {
