@@ -62,7 +62,8 @@ pub async fn pass(profile: Arc<RiskProfile>, context: Arc<Context>) -> Result<Ne
     let now = context.now();
     let name = names::risk(&owner.name);
     // dereference
-    let placement = placement(&profile, &context);
+    let placed = placement(&profile, &context);
+    let placement = placed.clone().unwrap_or_default();
     let existing = context.caches.stateful_sets.get(&owner.namespace, &name);
     // validate
     let faults = validate_risk_profile(&profile.spec);
@@ -74,7 +75,9 @@ pub async fn pass(profile: Arc<RiskProfile>, context: Arc<Context>) -> Result<Ne
     if stall.is_none() && existing.is_none() {
         stall = insufficient(&placement, &context).await?;
     }
-    let start = stall.is_none() || (existing.is_some() && !held);
+    // A process started before anybody says where would bind its volume to a node that the policy then forbids.
+    let unplaced = placed.is_none() && existing.is_none();
+    let start = !unplaced && (stall.is_none() || (existing.is_some() && !held));
     if stall.is_none()
         && let Some(tripped) = &tripped
     {
@@ -91,7 +94,7 @@ pub async fn pass(profile: Arc<RiskProfile>, context: Arc<Context>) -> Result<Ne
         return Ok(next(None, tripped.as_ref())); // the answer, or certain silence, brings the next pass
     }
     let waiting = stall.as_ref().map(|stall| stall.reason);
-    let trouble = pods::trouble(&context, &owner.namespace, &name);
+    let trouble = if unplaced { Some(UNPLACED.to_owned()) } else { pods::trouble(&context, &owner.namespace, &name) };
     let seen = Seen { profile: &profile, placement, stall, set, trouble, risk, info };
     let (status, notices) = status::status(&seen, now);
     let before = serde_json::to_value(profile.status.clone().unwrap_or_default())?;
@@ -134,10 +137,13 @@ async fn apply(
     Ok(set)
 }
 
-/// The profile's own placement, else that of the oldest policy that trades the account, else shared.
-fn placement(profile: &RiskProfile, context: &Context) -> RolePlacement {
+/// Why no risk process runs yet.
+const UNPLACED: &str = "no TradingPolicy refers to this profile yet: its placement.risk, or this profile's spec.placement, says where to run";
+
+/// The profile's own placement, else that of the oldest policy that trades the account; `None` while neither is there.
+fn placement(profile: &RiskProfile, context: &Context) -> Option<RolePlacement> {
     if let Some(own) = &profile.spec.placement {
-        return own.clone();
+        return Some(own.clone());
     }
     let readers = context.caches.policies.list(|policy| {
         policy.namespace() == profile.namespace()
@@ -147,7 +153,7 @@ fn placement(profile: &RiskProfile, context: &Context) -> RolePlacement {
         .iter()
         .filter_map(|policy| policy.0.as_ref().ok())
         .min_by_key(|policy| (policy.creation_timestamp().map(|time| time.0), policy.uid()));
-    oldest.map(|policy| policy.spec.placement.risk.clone()).unwrap_or_default()
+    oldest.map(|policy| policy.spec.placement.risk.clone())
 }
 
 fn claim(profile: &RiskProfile) -> Claim {

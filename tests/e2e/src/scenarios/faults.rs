@@ -61,6 +61,8 @@ pub struct PodProcess {
     pub id: u32,
     /// File name of its program.
     pub program: String,
+    /// Its first argument: `serve` for a process that stays.
+    pub verb: String,
     /// CPUs that the kernel lets it use.
     pub allowed: String,
 }
@@ -83,10 +85,11 @@ pub fn mine(environment: &Environment) -> Result<Vec<PodProcess>> {
             continue;
         }
         let command = file("cmdline");
-        let first = String::from_utf8_lossy(command.split(|b| *b == 0).next().unwrap_or_default()).into_owned();
+        let mut words = command.split(|b| *b == 0).map(|word| String::from_utf8_lossy(word).into_owned());
+        let (first, verb) = (words.next().unwrap_or_default(), words.next().unwrap_or_default());
         let status = String::from_utf8_lossy(&file("status")).into_owned();
         let allowed = status.lines().find_map(|l| l.strip_prefix("Cpus_allowed_list:")).unwrap_or_default().trim().to_owned();
-        found.push(PodProcess { id, program: first.rsplit('/').next().unwrap_or_default().to_owned(), allowed });
+        found.push(PodProcess { id, program: first.rsplit('/').next().unwrap_or_default().to_owned(), verb, allowed });
     }
     Ok(found)
 }

@@ -59,7 +59,7 @@ const POLICY: PolicySpec<'static> = PolicySpec {
 };
 
 /// The scenarios in the order in which they build on each other.
-pub const ALL: [Scenario; 13] = [
+pub const ALL: [Scenario; 14] = [
     Scenario { name: "serving", claim: "samples applied with kubectl trade on paper", run: serving },
     Scenario { name: "pinning", claim: "inference, risk and execution run on the CPUs that they asked for", run: pinned },
     Scenario {
@@ -75,6 +75,7 @@ pub const ALL: [Scenario; 13] = [
         claim: "more CPUs than the pool has are refused with the arithmetic",
         run: insufficient,
     },
+    Scenario { name: "brake", claim: "a kubelet that rejects pinned pods trips the brake after at most five", run: kubelet_rejects },
     Scenario { name: "halt", claim: "a halt stops every new order in under a second, with the operator gone", run: halted },
     Scenario {
         name: "kill-inference",
@@ -166,9 +167,11 @@ fn rolled_back(environment: &Environment) -> Result<String> {
 
 fn insufficient(environment: &Environment) -> Result<String> {
     let now = PolicySpec { checkpoint: "tactical-b", ..POLICY };
-    let short = pinning::insufficient(environment, TRADING, &now)?;
-    let rejected = pinning::rejected_by_the_kubelet(environment, TRADING, &now)?;
-    Ok(format!("{short}\n{rejected}"))
+    pinning::insufficient(environment, TRADING, &now)
+}
+
+fn kubelet_rejects(environment: &Environment) -> Result<String> {
+    pinning::rejected_by_the_kubelet(environment, TRADING, &PolicySpec { checkpoint: "tactical-b", ..POLICY })
 }
 
 fn halted(environment: &Environment) -> Result<String> {

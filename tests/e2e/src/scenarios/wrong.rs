@@ -1,7 +1,7 @@
 //! Wrong manifests, one fault each, against the real API server.
 
 use std::fs;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
 use serde_json::Value;
@@ -61,7 +61,10 @@ fn as_a_condition(environment: &Environment, manifest: &str, expected: &[&str]) 
     setup::namespace(environment, NAMESPACE)?;
     environment.kubectl.apply(NAMESPACE, &manifests::risk_profile("main"))?;
     setup::checkpoint(environment, NAMESPACE, "tactical-a")?;
-    environment.kubectl.apply(NAMESPACE, manifest)?;
+    for document in manifest.split("\n---\n") {
+        environment.kubectl.apply(NAMESPACE, document)?;
+        next_second(environment)?;
+    }
     environment.kubectl.until("a condition with the words expected", Duration::from_secs(30), || {
         let list = environment.kubectl.get(NAMESPACE, &["tradingpolicies,riskprofiles"])?.context("the objects applied")?;
         let items = list["items"].as_array().cloned().unwrap_or_default();
@@ -75,4 +78,13 @@ fn as_a_condition(environment: &Environment, manifest: &str, expected: &[&str]) 
     })?;
     environment.kubectl.output(&["delete", "-n", NAMESPACE, "tradingpolicies,riskprofiles", "--all", "--timeout=60s"])?;
     Ok(())
+}
+
+/// Creation times have whole seconds: what follows is younger only in another one.
+fn next_second(environment: &Environment) -> Result<()> {
+    let begun = Instant::now();
+    environment.kubectl.until("the clock to move on", Duration::from_secs(3), || {
+        let passed = begun.elapsed() > Duration::from_millis(1100);
+        Ok(if passed { Poll::Ready(()) } else { Poll::NotYet("the same second".to_owned()) })
+    })
 }
