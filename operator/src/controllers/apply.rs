@@ -147,6 +147,8 @@ impl<'a> Apply<'a> {
             if !keep.contains(&orphan.name_any()) && orphan.meta().deletion_timestamp.is_none() {
                 self.context.writes.delete(orphan.as_ref()).await?;
                 K::cache(&self.context.caches).deleted(&self.owner.namespace, &orphan.name_any());
+                // a later attempt of the same bundle starts with a clean record
+                self.context.brake.release(&self.owner.namespace, &orphan.name_any());
             }
         }
         Ok(())

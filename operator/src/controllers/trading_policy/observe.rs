@@ -191,7 +191,8 @@ fn has_said_rejected(policy: &TradingPolicy) -> bool {
 
 fn rejected(set: &str, tripped: &Tripped) -> String {
     format!(
-        "the kubelet rejected {} pods of {set} ({}); it is scaled to zero and tried again with one pod after a pause",
+        "the kubelet rejected {} pods of {set} ({}); the set is scaled to zero and its dead pods are removed; what serves is tried \
+         again with one pod after a pause",
         tripped.pods, tripped.reason
     )
 }
