@@ -123,11 +123,15 @@ impl<R: RiskGate, V: Venue> Engine<R, V> {
             return self.view();
         }
         self.gate.alive()?;
+        // Written before the venue meets the bar: a restart that finds fills there books them in their session.
+        if self.book.account.session_day().is_none_or(|day| day < bar.close_time.session_day()) {
+            self.commit(vec![Record::Meeting { close_time: bar.close_time }])?;
+        }
         self.venue.open(symbol, &bar)?;
-        self.drain(Some(&bar))?;
+        self.drain()?;
         self.protect(symbol, &bar)?;
         self.venue.range(symbol, &bar)?;
-        self.drain(Some(&bar))?;
+        self.drain()?;
         self.protect(symbol, &bar)?;
         self.finish(&instrument, &bar, request.sequence)?;
         self.view()
@@ -240,16 +244,15 @@ impl<R: RiskGate, V: Venue> Engine<R, V> {
         records.iter().try_for_each(|record| self.book.apply(record))
     }
 
-    /// Journals what the venue told. Fills of a bar come after the beginning of its session.
-    pub(crate) fn drain(&mut self, meeting: Option<&Bar>) -> Result<(), ExecutionError> {
+    /// Journals what the venue told.
+    pub(crate) fn drain(&mut self) -> Result<(), ExecutionError> {
         let events = self.venue.events_after(self.book.venue_number);
         let Some(newest) = events.last().map(|event| event.number) else { return Ok(()) };
         // Refused before it is journaled: what is journaled must be readable for ever.
         if let Some(event) = events.iter().find(|event| self.book.order(&event.order_id).is_none()) {
             return Err(ExecutionError::UnknownOrder { number: event.number, order_id: event.order_id.clone() });
         }
-        let meeting = meeting.map(|bar| Record::Meeting { close_time: bar.close_time });
-        self.commit(meeting.into_iter().chain(events.into_iter().map(Record::Venue)).collect())?;
+        self.commit(events.into_iter().map(Record::Venue).collect())?;
         self.venue.forget_through(newest);
         Ok(())
     }
@@ -292,7 +295,7 @@ impl<R: RiskGate, V: Venue> Engine<R, V> {
         for record in records.iter().filter(|record| record.denial.is_empty()) {
             self.venue.place(self.book.token, &record.order)?;
         }
-        self.drain(Some(bar))
+        self.drain()
     }
 
     fn cancel(&mut self, ids: &[OrderId]) -> Result<(), ExecutionError> {
@@ -303,7 +306,7 @@ impl<R: RiskGate, V: Venue> Engine<R, V> {
         for id in ids {
             self.venue.cancel(self.book.token, id)?;
         }
-        self.drain(None)
+        self.drain()
     }
 
     /// Values the position, tells the risk service and closes the bar.
@@ -503,7 +506,7 @@ impl<R: RiskGate, V: Venue> Engine<R, V> {
             if allowed {
                 self.venue.place(self.book.token, order)?;
             }
-            self.drain(None)?;
+            self.drain()?;
         }
         Ok(())
     }

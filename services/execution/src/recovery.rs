@@ -26,7 +26,7 @@ impl<R: RiskGate, V: Venue> Engine<R, V> {
         let reply = self.gate.acquire(&v1::AcquireRequest { account, policy, last_token: self.book.token })?;
         self.commit(vec![Record::Acquired { token: reply.token }])?;
         self.venue.acquire(reply.token)?;
-        self.drain(None)?;
+        self.drain()?;
         let in_flight = |state| move |live: &&crate::LiveOrder| live.progress.state == state;
         let unsent: Vec<_> = self.book.working.values().filter(in_flight(OrderState::PendingSubmit)).cloned().collect();
         for live in unsent {
@@ -36,7 +36,7 @@ impl<R: RiskGate, V: Venue> Engine<R, V> {
         for live in leaving {
             self.venue.cancel(self.book.token, &live.record.order.id)?;
         }
-        self.drain(None)?;
+        self.drain()?;
         self.compare()?;
         for trade_id in self.book.unfinished_trades() {
             self.carry_out(&trade_id)?;
