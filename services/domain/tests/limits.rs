@@ -245,7 +245,7 @@ fn halt_in_both_modes() {
     world.halt = Some((TradingState::ReduceOnly, "spec.halt"));
     assert_eq!(world.codes(1), ["halted"]);
     assert_eq!(world.codes_of(&reduce(-10)), [""; 0]);
-    assert_eq!(world.codes(-10), [""; 0], "an order that reduces needs no mark to be allowed");
+    assert_eq!(world.codes(-10), ["halted"], "without its mark it could fill after another and open a position");
     world.halt = Some((TradingState::Halted, "spec.halt"));
     assert_eq!(world.codes(1), ["halted"]);
     assert_eq!(world.check(&reduce(-10))[0].to_string(), "trading is halted (spec.halt); no order is allowed");
@@ -320,7 +320,50 @@ fn the_tighter_of_each_limit() {
     assert_eq!(other.tightest(&base), base.tightest(&other));
 }
 
+#[test]
+fn a_close_and_an_entry_together_are_no_reduction() {
+    let mut world = World::new();
+    world.hold("SPX", 10);
+    world.halt = Some((TradingState::ReduceOnly, "spec.halt"));
+    assert_eq!(world.codes_of(&reduce(-10)), [""; 0]);
+    world.reserve("close", "SPX", -10, true);
+    assert_eq!(world.codes(-10), ["halted"], "with the close it would turn the position around");
+}
+
 proptest! {
+    /// While only reduction is allowed, nothing that is allowed makes a position larger or turns it around,
+    /// whatever fills in whatever order.
+    #[test]
+    fn reduction_reduces(
+        held in -300i64..300,
+        asked in prop::collection::vec((-400i64..400, any::<bool>(), 0usize..3), 1..40),
+    ) {
+        let mut world = World::new();
+        if held != 0 {
+            world.hold("SPX", held);
+        }
+        world.halt = Some((TradingState::ReduceOnly, "spec.halt"));
+        let mut open: Vec<(String, i64, bool)> = Vec::new();
+        for (number, (lots, reduce_only, fills)) in asked.into_iter().enumerate() {
+            if world.check(&Proposal { reduce_only, ..order("SPX", lots) }).is_empty() {
+                world.reserve(&number.to_string(), "SPX", lots, reduce_only);
+                open.push((number.to_string(), lots, reduce_only));
+            }
+            for _ in 0..fills.min(open.len()) {
+                let (id, lots, reduce_only) = open.pop().unwrap();
+                let before = world.account.lots(&symbol("SPX")).0;
+                let against = before.signum() == -lots.signum();
+                let size = if !reduce_only { lots } else if against { lots.signum() * lots.abs().min(before.abs()) } else { 0 };
+                if size != 0 {
+                    world.account.book(&fill("SPX", size, 1_000)).unwrap();
+                }
+                world.reservations.release(&id);
+                let after = world.account.lots(&symbol("SPX")).0;
+                prop_assert!(after.abs() <= before.abs() && after * before >= 0, "{before} became {after}");
+            }
+        }
+    }
+
     /// RK-179: whatever is asked for in whatever order, and whatever fills in whatever order, the position
     /// never exceeds its limit.
     #[test]

@@ -108,7 +108,8 @@ fn the_fall_of_2008_fires_the_breaker_and_only_its_id_clears_it() {
     assert_eq!((status.breaker_id.as_str(), status.state.as_str()), ("drawdown-1", "ReduceOnly"));
     let at = 9_000 * DAY;
     assert_eq!(engine.check_order(&order("late", "SPX", 1, 250_000, at)).unwrap().denial, "drawdown_breaker");
-    assert!(engine.check_order(&order("out", "SPX", -1, 250_000, at)).unwrap().allowed, "the position may be reduced");
+    let out = v1::OrderProposal { reduce_only: true, ..order("out", "SPX", -1, 250_000, at) };
+    assert!(engine.check_order(&out).unwrap().allowed, "the position may be reduced");
     engine.apply_profile(2, &tradewind_crds::RiskProfileSpec { acknowledge_breaker: "drawdown-1".into(), ..spec }).unwrap();
     assert_eq!(engine.status().state, "Normal");
 }

@@ -47,9 +47,10 @@ pub struct Standing<'a> {
 
 /// Checks one order. Empty means allowed; otherwise every reason against it, the first being the one to report.
 ///
-/// An order that can only reduce the position passes every limit (EX-118, C-36): it is refused only when it is
-/// malformed or all trading is halted. Any other order must pass all limits, with working orders counted as
-/// filled in the worst sequence.
+/// A reduce-only order of at most the position passes every limit (EX-118, C-36): it is refused only when it is
+/// malformed or all trading is halted. Only the mark makes it one, because then the venue cuts it at flat; the same
+/// order without it could fill after another one and open a position. Every other order must pass all limits, with
+/// working orders counted as filled in the worst sequence.
 #[must_use]
 pub fn check(standing: &Standing<'_>, proposal: &Proposal) -> Vec<Denial> {
     let (lots, held) = (proposal.lots.0, standing.account.lots(&proposal.instrument.symbol).0);
@@ -59,16 +60,12 @@ pub fn check(standing: &Standing<'_>, proposal: &Proposal) -> Vec<Denial> {
     if let Some((TradingState::Halted, reason)) = standing.halt {
         return vec![Denial::Halted { reason: reason.to_owned(), allowed: "no order is allowed".to_owned() }];
     }
-    let mut reach = standing.reservations.reach(&proposal.instrument.symbol);
-    let opposite = held.signum() == -lots.signum();
-    let busy = if lots > 0 { reach.buys } else { reach.sells };
-    let reducible = if opposite { held.saturating_abs() - if proposal.reduce_only { 0 } else { busy } } else { 0 };
-    if lots.saturating_abs() <= reducible {
-        return Vec::new();
-    }
     if proposal.reduce_only {
-        return vec![Denial::NotReducing { lots, held, allowed: reducible }];
+        let allowed = if held.signum() == -lots.signum() { held.saturating_abs() } else { 0 };
+        let reduces = lots.saturating_abs() <= allowed;
+        return if reduces { Vec::new() } else { vec![Denial::NotReducing { lots, held, allowed }] };
     }
+    let mut reach = standing.reservations.reach(&proposal.instrument.symbol);
     reach.add(lots, false);
     let mut denials = Vec::new();
     permission(standing, &mut denials);
@@ -80,7 +77,7 @@ pub fn check(standing: &Standing<'_>, proposal: &Proposal) -> Vec<Denial> {
 /// Halt, breaker and daily loss: no new risk at all.
 fn permission(standing: &Standing<'_>, denials: &mut Vec<Denial>) {
     if let Some((TradingState::ReduceOnly, reason)) = standing.halt {
-        let allowed = "only orders that reduce a position are allowed".to_owned();
+        let allowed = "only reduce-only orders are allowed".to_owned();
         denials.push(Denial::Halted { reason: reason.to_owned(), allowed });
     }
     if let Some(latched) = standing.breaker {
