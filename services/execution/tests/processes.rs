@@ -134,7 +134,8 @@ impl Pod {
 
 /// Asks until there is an answer, as the policy process does.
 async fn surely<T, F: Future<Output = Result<tonic::Response<T>, tonic::Status>>>(call: impl FnMut() -> F) -> T {
-    let asking = until_answered("test", Patience::default(), &CancellationToken::default(), |_, _| {}, call);
+    let stop = CancellationToken::new();
+    let asking = until_answered("test", Patience::default(), &stop, |_, _| {}, call);
     tokio::time::timeout(Duration::from_secs(60), asking).await.expect("an answer within a minute").unwrap()
 }
 
