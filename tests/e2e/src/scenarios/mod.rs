@@ -178,8 +178,15 @@ fn halted(environment: &Environment) -> Result<String> {
     halt::run(environment, TRADING, POLICY.name, POLICY.risk_profile)
 }
 
+/// A policy of its own on a slow feed of its own, so that bars are left however long the scenarios before took.
 fn kill(environment: &Environment, victim: Victim) -> Result<String> {
-    faults::kill(environment, TRADING, POLICY.name, victim)
+    const FAULTS: &str = "faults";
+    let spec = PolicySpec { name: FAULTS, risk_profile: FAULTS, feed: FAULTS, placement: "Shared", ..POLICY };
+    setup::namespace(environment, FAULTS)?;
+    feed::start(environment, FAULTS, 10)?;
+    setup::policy(environment, FAULTS, &spec)?;
+    determinism::until_decided(environment, FAULTS, FAULTS, 20)?;
+    faults::kill(environment, FAULTS, FAULTS, victim)
 }
 
 /// Ten minutes on a machine of one's own; shorter where every minute counts.
