@@ -1,9 +1,5 @@
 //! Kills after every journal write: no order lost, none doubled, all three books agree.
-#![allow(clippy::unwrap_used, clippy::expect_used)]
-
-mod harness;
-
-use harness::{FatalKind, World, drive, recorded, symbol};
+use crate::harness::{FatalKind, World, drive, recorded, symbol};
 use tradewind_execution::{Record, Venue};
 
 /// What must not depend on crashes.

@@ -1,5 +1,4 @@
 //! Execution, venue and risk in one process on three journals, each of which can die at a chosen write.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, dead_code, unreachable_pub)]
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
@@ -15,21 +14,21 @@ use tradewind_journal::{JournalError, Log, MemoryLog, digest_of};
 use tradewind_risk::RiskError;
 use tradewind_wire::v1;
 
-pub fn amount(text: &str) -> Money {
+pub(crate) fn amount(text: &str) -> Money {
     text.parse().unwrap()
 }
 
-pub fn symbol(text: &str) -> Symbol {
+pub(crate) fn symbol(text: &str) -> Symbol {
     Symbol::try_from(text.to_owned()).unwrap()
 }
 
-pub fn instrument(name: &str) -> Instrument {
+pub(crate) fn instrument(name: &str) -> Instrument {
     Instrument::new(symbol(name), amount("0.01"), amount("1"), amount("1")).unwrap()
 }
 
 /// Which writes kill, and whether before or after the record is kept.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum FatalKind {
+pub(crate) enum FatalKind {
     /// None.
     Never,
     /// This one, before it is kept.
@@ -42,22 +41,22 @@ pub enum FatalKind {
 
 /// Counts the writes of all journals and kills at chosen ones.
 #[derive(Debug)]
-pub struct Fuse {
+pub(crate) struct Fuse {
     kind: FatalKind,
     writes: AtomicU64,
     deaths: AtomicU64,
 }
 
 impl Fuse {
-    pub fn new(kind: FatalKind) -> Arc<Self> {
+    pub(crate) fn new(kind: FatalKind) -> Arc<Self> {
         Arc::new(Self { kind, writes: AtomicU64::new(0), deaths: AtomicU64::new(0) })
     }
 
-    pub fn writes(&self) -> u64 {
+    pub(crate) fn writes(&self) -> u64 {
         self.writes.load(Ordering::SeqCst)
     }
 
-    pub fn deaths(&self) -> u64 {
+    pub(crate) fn deaths(&self) -> u64 {
         self.deaths.load(Ordering::SeqCst)
     }
 
@@ -68,7 +67,7 @@ impl Fuse {
             FatalKind::Never => None,
             FatalKind::Before(fatal) => (write == fatal).then_some(false),
             FatalKind::After(fatal) => (write == fatal).then_some(true),
-            FatalKind::Every(n) => (write % n == 0).then_some((write / n) % 2 == 0),
+            FatalKind::Every(n) => write.is_multiple_of(n).then_some((write / n).is_multiple_of(2)),
         };
         self.deaths.fetch_add(u64::from(death.is_some()), Ordering::SeqCst);
         death
@@ -117,7 +116,7 @@ struct RiskProcess {
 
 /// A handle to the risk process, as the gRPC client is one in the cluster.
 #[derive(Clone)]
-pub struct Gate(Arc<Mutex<RiskProcess>>);
+pub(crate) struct Gate(Arc<Mutex<RiskProcess>>);
 
 impl Gate {
     fn new(fuse: Arc<Fuse>, spec: RiskProfileSpec) -> Self {
@@ -125,7 +124,7 @@ impl Gate {
     }
 
     /// Calls the engine; an answer may be lost with the process.
-    pub fn ask<T>(&self, call: impl Fn(&mut tradewind_risk::Engine) -> Result<T, RiskError>) -> Result<T, GateError> {
+    pub(crate) fn ask<T>(&self, call: impl Fn(&mut tradewind_risk::Engine) -> Result<T, RiskError>) -> Result<T, GateError> {
         let mut process = self.0.lock().unwrap();
         let gone = |error: RiskError| match error {
             RiskError::Fenced { .. } => GateError::Fenced(error.to_string()),
@@ -145,12 +144,12 @@ impl Gate {
     }
 
     /// Asks until there is an answer.
-    pub fn surely<T>(&self, call: impl Fn(&mut tradewind_risk::Engine) -> Result<T, RiskError>) -> T {
+    pub(crate) fn surely<T>(&self, call: impl Fn(&mut tradewind_risk::Engine) -> Result<T, RiskError>) -> T {
         (0..100).find_map(|_| self.ask(&call).ok()).expect("the risk process answers")
     }
 
     /// A new generation of the profile.
-    pub fn change_profile(&self, change: impl FnOnce(&mut RiskProfileSpec)) {
+    pub(crate) fn change_profile(&self, change: impl FnOnce(&mut RiskProfileSpec)) {
         let (generation, spec) = {
             let mut process = self.0.lock().unwrap();
             process.profile.0 += 1;
@@ -161,12 +160,8 @@ impl Gate {
     }
 
     /// The risk process is killed.
-    pub fn kill(&self) {
+    pub(crate) fn kill(&self) {
         self.0.lock().unwrap().engine = None;
-    }
-
-    pub fn state(&self) -> v1::RiskState {
-        self.surely(|engine| Ok(engine.state()))
     }
 }
 
@@ -184,21 +179,21 @@ impl RiskGate for Gate {
     }
 }
 
-pub type Execution = Engine<Gate, PaperAdapter>;
+pub(crate) type Execution = Engine<Gate, PaperAdapter>;
 
 /// Everything that survives a crash, and the running execution process.
-pub struct World {
-    pub records: MemoryLog<Record>,
-    pub commands: MemoryLog<Command>,
-    pub fuse: Arc<Fuse>,
-    pub gate: Gate,
-    pub venue: PaperConfig,
-    pub engine: Option<Execution>,
-    pub restarts: u64,
+pub(crate) struct World {
+    pub(crate) records: MemoryLog<Record>,
+    pub(crate) commands: MemoryLog<Command>,
+    pub(crate) fuse: Arc<Fuse>,
+    pub(crate) gate: Gate,
+    pub(crate) venue: PaperConfig,
+    pub(crate) engine: Option<Execution>,
+    pub(crate) restarts: u64,
 }
 
 impl World {
-    pub fn new(kind: FatalKind) -> Self {
+    pub(crate) fn new(kind: FatalKind) -> Self {
         Self::with(
             kind,
             PaperConfig { fills: FillModel { spread_bps: 2, fee_bps: 1 }, seed: 7, partial_fill_bps: 3_000, latency_ms: 20 },
@@ -206,7 +201,7 @@ impl World {
         )
     }
 
-    pub fn with(kind: FatalKind, venue: PaperConfig, change: impl FnOnce(&mut RiskProfileSpec)) -> Self {
+    pub(crate) fn with(kind: FatalKind, venue: PaperConfig, change: impl FnOnce(&mut RiskProfileSpec)) -> Self {
         let fuse = Fuse::new(kind);
         let mut spec = samples::profile("main", "paper-1").spec;
         change(&mut spec);
@@ -232,7 +227,7 @@ impl World {
     }
 
     /// Calls the execution process until it answers; it is restarted whenever it has died.
-    pub fn surely<T>(&mut self, call: impl Fn(&mut Execution) -> Result<T, ExecutionError>) -> T {
+    pub(crate) fn surely<T>(&mut self, call: impl Fn(&mut Execution) -> Result<T, ExecutionError>) -> T {
         for _ in 0..100 {
             let mut engine = match self.engine.take() {
                 Some(engine) => engine,
@@ -255,20 +250,20 @@ impl World {
         panic!("no answer after a hundred attempts");
     }
 
-    pub fn kill(&mut self) {
+    pub(crate) fn kill(&mut self) {
         self.engine = None;
     }
 
-    pub fn advance(&mut self, bar: &v1::Bar, sequence: u64) -> v1::AccountView {
+    pub(crate) fn advance(&mut self, bar: &v1::Bar, sequence: u64) -> v1::AccountView {
         self.surely(|engine| engine.advance(&v1::AdvanceRequest { bar: Some(bar.clone()), sequence }))
     }
 
-    pub fn submit(&mut self, trade: &v1::TradeQualified) -> v1::SubmitReply {
+    pub(crate) fn submit(&mut self, trade: &v1::TradeQualified) -> v1::SubmitReply {
         self.surely(|engine| engine.submit(trade))
     }
 
     /// Digests of both ledgers and the number of their lines.
-    pub fn digests(&self) -> [(String, u64); 2] {
+    pub(crate) fn digests(&self) -> [(String, u64); 2] {
         let records = self.records.records();
         let (orders, fills) = (digest_of(&ledger::orders(&records)).unwrap(), digest_of(&ledger::fills(&records)).unwrap());
         [(orders.hex(), orders.lines()), (fills.hex(), fills.lines())]
@@ -276,7 +271,7 @@ impl World {
 }
 
 /// A daily bar in price units.
-pub fn bar(name: &str, index: u64, prices: [f64; 4]) -> v1::Bar {
+pub(crate) fn bar(name: &str, index: u64, prices: [f64; 4]) -> v1::Bar {
     const DAY: i64 = 86_400_000_000_000;
     let open_time_ns = (10_000 + i64::try_from(index).unwrap()) * DAY;
     #[allow(clippy::cast_possible_truncation)]
@@ -295,7 +290,7 @@ pub fn bar(name: &str, index: u64, prices: [f64; 4]) -> v1::Bar {
 }
 
 /// Recorded bars of both indices in the order of the feed.
-pub fn recorded(from: usize, count: usize) -> Vec<v1::Bar> {
+pub(crate) fn recorded(from: usize, count: usize) -> Vec<v1::Bar> {
     let read = |name: &str| -> Vec<v1::Bar> {
         let path = format!("{}/../../tests/fixtures/bars/{name}.csv", env!("CARGO_MANIFEST_DIR"));
         let text = std::fs::read_to_string(path).unwrap();
@@ -309,7 +304,7 @@ pub fn recorded(from: usize, count: usize) -> Vec<v1::Bar> {
 }
 
 /// A trade at the close of a bar, protected 2 % below and 3 % above (mirrored for a short one).
-pub fn trade(bar: &v1::Bar, sequence: u64, side: i32) -> v1::TradeQualified {
+pub(crate) fn trade(bar: &v1::Bar, sequence: u64, side: i32) -> v1::TradeQualified {
     let close = bar.close_nanos / 10_000_000;
     v1::TradeQualified {
         trade_id: format!("indices/{}/{}", bar.symbol, bar.index),
@@ -331,12 +326,12 @@ pub fn trade(bar: &v1::Bar, sequence: u64, side: i32) -> v1::TradeQualified {
 }
 
 /// The wish of a simple rule: every third bar the direction of the last move, so that trades open, flip and repeat.
-pub fn wish(bar: &v1::Bar) -> Option<i32> {
-    (bar.index % 3 == 1).then(|| if bar.close_nanos >= bar.open_nanos { 1 } else { -1 })
+pub(crate) fn wish(bar: &v1::Bar) -> Option<i32> {
+    (bar.index % 3 == 1).then_some(if bar.close_nanos >= bar.open_nanos { 1 } else { -1 })
 }
 
 /// Drives a world through bars as the policy process does.
-pub fn drive(world: &mut World, bars: &[v1::Bar]) {
+pub(crate) fn drive(world: &mut World, bars: &[v1::Bar]) {
     for (sequence, bar) in (1..).zip(bars) {
         world.advance(bar, sequence);
         if let Some(side) = wish(bar) {

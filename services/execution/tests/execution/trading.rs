@@ -1,9 +1,5 @@
 //! What the engine makes of trades and bars: sizes, flips, protection, refusals, halts, fencing, reconciliation.
-#![allow(clippy::unwrap_used, clippy::expect_used)]
-
-mod harness;
-
-use harness::{FatalKind, World, amount, bar, drive, instrument, recorded, symbol, trade};
+use crate::harness::{FatalKind, World, amount, bar, drive, instrument, recorded, symbol, trade};
 use tradewind_domain::venue::fills::FillModel;
 use tradewind_domain::venue::paper::{Command, PaperConfig};
 use tradewind_execution::{ExecutionError, Record, Venue, ledger};
@@ -335,7 +331,7 @@ fn a_shadow_book_earns_what_the_venue_pays() {
         let of = instrument(&bar.symbol);
         world.advance(&bar, sequence);
         shadow.on_bar(&of, &bar_from_wire(&bar, &of).unwrap()).unwrap();
-        if let Some(side) = harness::wish(&bar) {
+        if let Some(side) = crate::harness::wish(&bar) {
             let wish = trade(&bar, sequence, side);
             world.submit(&wish);
             let intent = TradeIntent {

@@ -1,15 +1,11 @@
 //! Both processes as they run in a pod, over gRPC on loopback: heartbeats, halt, restarts, ledgers on disk.
-#![allow(clippy::unwrap_used, clippy::expect_used)]
-
-mod harness;
-
 use std::future::Future;
 use std::net::SocketAddr;
 use std::path::Path;
 use std::process::{Child, Stdio};
 use std::time::{Duration, Instant};
 
-use harness::{FatalKind, World, bar, recorded, trade, wish};
+use crate::harness::{FatalKind, World, bar, recorded, trade, wish};
 use tokio::runtime::Runtime;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
@@ -165,7 +161,7 @@ fn digests(data: &Path) -> [(String, u64); 2] {
 async fn killed_processes_leave_the_ledgers_of_an_undisturbed_run() {
     let bars = recorded(2_300, 30);
     let mut undisturbed = World::new(FatalKind::Never);
-    harness::drive(&mut undisturbed, &bars);
+    crate::harness::drive(&mut undisturbed, &bars);
     let pod = Pod::new();
     let (mut risk, mut execution) = (pod.start_risk(), pod.start_execution());
     let client = pod.client();
