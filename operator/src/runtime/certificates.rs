@@ -114,7 +114,8 @@ pub async fn restart_outdated_bus(writes: &Writes, namespace: &str) -> Result<()
 /// Whether a container of `pod` has been running since before the certificate in `secret` was issued. A pod that still waits
 /// for the Secret has not started, whenever it was created.
 fn started_before_issue(pod: &Pod, secret: &Secret) -> bool {
-    let issued = secret.annotations().get(NOT_BEFORE).and_then(|text| text.parse::<Timestamp>().ok()).map(|from| from + CLOCK_SKEW);
+    let issued =
+        secret.annotations().get(NOT_BEFORE).and_then(|text| text.parse::<Timestamp>().ok()).map(|from| from + CLOCK_SKEW);
     let containers = pod.status.as_ref().and_then(|status| status.container_statuses.as_deref()).unwrap_or_default();
     let started = containers.iter().filter_map(|container| container.state.as_ref()?.running.as_ref()?.started_at.as_ref());
     started.into_iter().any(|started| issued.is_some_and(|issued| started.0 < issued))
@@ -143,7 +144,8 @@ mod tests {
 
     fn secret(issued: &str) -> Secret {
         let from = issued.parse::<Timestamp>().unwrap() - CLOCK_SKEW;
-        serde_json::from_value(json!({"metadata": {"name": "tradewind-nats-tls", "annotations": {NOT_BEFORE: from.to_string()}}})).unwrap()
+        serde_json::from_value(json!({"metadata": {"name": "tradewind-nats-tls", "annotations": {NOT_BEFORE: from.to_string()}}}))
+            .unwrap()
     }
 
     fn pod(state: serde_json::Value) -> Pod {

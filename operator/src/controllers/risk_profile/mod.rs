@@ -138,7 +138,8 @@ async fn apply(
 }
 
 /// Why no risk process runs yet.
-const UNPLACED: &str = "no TradingPolicy refers to this profile yet: its placement.risk, or this profile's spec.placement, says where to run";
+const UNPLACED: &str =
+    "no TradingPolicy refers to this profile yet: its placement.risk, or this profile's spec.placement, says where to run";
 
 /// The profile's own placement, else that of the oldest policy that trades the account; `None` while neither is there.
 fn placement(profile: &RiskProfile, context: &Context) -> Option<RolePlacement> {

@@ -83,8 +83,8 @@ fn in_one_process(environment: &Environment, spec: &PolicySpec<'_>, bundle: &str
     ];
     let output =
         Run::new(environment.tree.program("tradewind-replay"), &arguments).deadline(Duration::from_secs(300)).output()?;
-    let last = output.lines().last().context("the replay printed nothing")?;
+    let json = output.find('{').map(|at| &output[at..]).context("the replay printed no JSON")?;
     let summary: serde_json::Value =
-        serde_json::from_str(last).with_context(|| format!("the replay's last line is no JSON: {last}"))?;
+        serde_json::from_str(json).with_context(|| format!("the replay's summary is no JSON: {json}"))?;
     Ok(["decisions", "orders", "fills"].iter().map(|kind| text(&summary, &format!("/digests/{kind}")).to_owned()).collect())
 }

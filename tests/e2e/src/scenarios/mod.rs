@@ -75,7 +75,11 @@ pub const ALL: [Scenario; 14] = [
         claim: "more CPUs than the pool has are refused with the arithmetic",
         run: insufficient,
     },
-    Scenario { name: "brake", claim: "a kubelet that rejects pinned pods trips the brake after at most five", run: kubelet_rejects },
+    Scenario {
+        name: "brake",
+        claim: "a kubelet that rejects pinned pods trips the brake after at most five",
+        run: kubelet_rejects,
+    },
     Scenario { name: "halt", claim: "a halt stops every new order in under a second, with the operator gone", run: halted },
     Scenario {
         name: "kill-inference",

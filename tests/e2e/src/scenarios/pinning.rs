@@ -96,7 +96,10 @@ pub fn rejected_by_the_kubelet(environment: &Environment, namespace: &str, spec:
             .filter_map(|kind| condition(&value, kind))
             .find(|(_, _, message)| message.contains("PinnedPodsRejected") || message.contains("the kubelet rejected"))
             .map(|(_, _, message)| message.to_owned());
-        Ok(found.map_or_else(|| Poll::NotYet(value.pointer("/status/conditions").map(Value::to_string).unwrap_or_default()), Poll::Ready))
+        Ok(found.map_or_else(
+            || Poll::NotYet(value.pointer("/status/conditions").map(Value::to_string).unwrap_or_default()),
+            Poll::Ready,
+        ))
     })?;
     environment.kubectl.until("dead pods to be removed", Duration::from_secs(30), || {
         let left = failed_pods(environment, namespace)?;

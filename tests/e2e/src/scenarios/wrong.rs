@@ -53,7 +53,9 @@ pub fn run(environment: &Environment, namespace: &str) -> Result<String> {
     ensure!(wrong.is_empty(), "{} of {}:\n{}", wrong.len(), files.len(), wrong.join("\n"));
     ensure!(refused >= AT_LEAST, "only {refused} wrong manifests, at least {AT_LEAST} are wanted");
     setup::remove_namespace(environment, NAMESPACE)?;
-    Ok(format!("{refused} wrong manifests refused by the API server and {shown} shown as a condition, each with the words expected"))
+    Ok(format!(
+        "{refused} wrong manifests refused by the API server and {shown} shown as a condition, each with the words expected"
+    ))
 }
 
 /// What only the operator can see, because it takes two objects or exact arithmetic: shown as a condition of one of them.
