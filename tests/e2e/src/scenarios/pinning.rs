@@ -119,7 +119,7 @@ fn rejections(environment: &Environment, namespace: &str) -> Result<usize> {
 }
 
 fn failed_pods(environment: &Environment, namespace: &str) -> Result<usize> {
-    let list = environment.kubectl.get(namespace, &["pods", "--field-selector=status.phase=Failed"])?.context("pods")?;
-    let inference = |pod: &&Value| text(pod, "/metadata/labels/app.kubernetes.io~1component") == "inference";
-    Ok(list["items"].as_array().into_iter().flatten().filter(inference).count())
+    let list = environment.kubectl.get(namespace, &["pods", "--field-selector=status.phase=Failed"])?;
+    let items = list.and_then(|list| list["items"].as_array().cloned()).unwrap_or_default();
+    Ok(items.iter().filter(|pod| text(pod, "/metadata/labels/app.kubernetes.io~1component") == "inference").count())
 }
