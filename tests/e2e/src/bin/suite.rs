@@ -15,8 +15,8 @@ use tradewind_e2e::scenarios;
 /// Exit code 0 when all pass, 1 when one fails, 2 when the run itself could not go on.
 #[derive(Parser)]
 struct Arguments {
-    /// Only these parts: rust, go, charts, cluster.
-    #[arg(long, value_delimiter = ',', default_values_t = ["rust", "go", "charts", "cluster"].map(String::from))]
+    /// Only these parts: rust, oracles, go, charts, cluster.
+    #[arg(long, value_delimiter = ',', default_values_t = ["rust", "oracles", "go", "charts", "cluster"].map(String::from))]
     only: Vec<String>,
     /// Only scenarios whose name contains this.
     #[arg(long, default_value = "")]
@@ -47,6 +47,10 @@ fn run(arguments: &Arguments) -> Result<Counts> {
     if wanted("rust") {
         console.chapter("Rust tests");
         total.add(parts::run(Runner::Cargo, tree.root(), &["cargo", "test", "--workspace", "--quiet", "--no-fail-fast"], &[])?);
+    }
+    if wanted("oracles") {
+        console.chapter("Comparison with independent libraries");
+        total.add(parts::run(Runner::Plain, tree.root(), &["tests/oracles/run"], &[])?);
     }
     if wanted("go") || wanted("charts") || (wanted("cluster") && arguments.attach.is_none()) {
         artifacts::cluster_program(&tree, &console)?;
