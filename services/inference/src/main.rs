@@ -105,11 +105,10 @@ async fn serve(args: Serve, pinning: Pinning) -> anyhow::Result<ExitCode> {
     let (readiness, metrics) = (Readiness::new(), Metrics::new()?);
     readiness.hold("feed", "reading its past");
     let server = BoundServer::bind(args.serve.listen_address(), args.serve.tls.load()?).await?;
-    let (hot, thread) = HotThread::start(bundle.clone(), network, &pinning)?;
-    watch(thread, stop.clone());
+    let hot = HotThread::start(bundle.clone(), network, &pinning)?;
     let address = args.bus.address(&format!("tradewind-inference {}", bundle.bundle), &args.serve.tls);
     let history = FeedHistory::new(address, bundle.feed.clone());
-    let service = Service::new(&bundle.bundle, hot, history, Figures::new(&metrics));
+    let service = Service::new(&bundle.bundle, hot.clone(), history, Figures::new(&metrics));
     let describe = Describe::new("inference", &bundle.bundle, pinning, readiness.clone());
     let routes = Routes::new(describe.service()).add_service(service.clone().server());
     tracing::info!(bundle = bundle.bundle, address = %server.address(), "serving");
@@ -120,6 +119,12 @@ async fn serve(args: Serve, pinning: Pinning) -> anyhow::Result<ExitCode> {
         async {
             read_past(&service, &readiness, &stop).await;
             Ok(())
+        },
+        async {
+            tokio::select! {
+                () = hot.ended() => anyhow::bail!("the deciding thread has ended"),
+                () = stop.cancelled() => Ok(()),
+            }
         },
     )?;
     Ok(ExitCode::SUCCESS)
@@ -149,14 +154,4 @@ async fn read_past(service: &Service<FeedHistory>, readiness: &Readiness, stop: 
             () = stop.cancelled() => return,
         }
     }
-}
-
-/// A process whose deciding thread has died must not go on answering.
-fn watch(thread: std::thread::JoinHandle<()>, stop: CancellationToken) {
-    tokio::task::spawn_blocking(move || {
-        if thread.join().is_err() {
-            tracing::error!("the deciding thread has panicked");
-        }
-        stop.cancel();
-    });
 }

@@ -135,7 +135,7 @@ fn unavailable(error: &FeedError) -> Status {
 fn status(error: &HotError) -> Status {
     let code = match error {
         HotError::Busy => Code::ResourceExhausted,
-        HotError::Gone => Code::Unavailable,
+        HotError::Gone(_) | HotError::Thread(_) => Code::Unavailable,
         HotError::Core(error) => match error {
             CoreError::Missing { .. } => Code::Unavailable,
             CoreError::UnknownSymbol(_) | CoreError::Bar(_) => Code::InvalidArgument,

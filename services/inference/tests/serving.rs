@@ -62,7 +62,7 @@ impl History for Feed {
 }
 
 fn service(feed: Feed) -> Service<Feed> {
-    let (hot, _) = HotThread::start(bundle(), network(), &Pinning::read().unwrap()).unwrap();
+    let hot = HotThread::start(bundle(), network(), &Pinning::read().unwrap()).unwrap();
     Service::new(BUNDLE, hot, feed, Figures::new(&Metrics::new().unwrap()))
 }
 
@@ -168,7 +168,7 @@ async fn grpc_answers_its_own_authority_and_its_own_bundle_only() {
 #[tokio::test]
 async fn figures_count_decisions_once() {
     let (bars, metrics) = (bars(170).await, Metrics::new().unwrap());
-    let (hot, _) = HotThread::start(bundle(), network(), &Pinning::read().unwrap()).unwrap();
+    let hot = HotThread::start(bundle(), network(), &Pinning::read().unwrap()).unwrap();
     let service = Service::new(BUNDLE, hot, Feed::default(), Figures::new(&metrics));
     service.load_history().await.unwrap();
     decisions(&service, &bars).await;

@@ -1,5 +1,4 @@
 //! Publishing to a real NATS server: order, resumption, faults.
-#![cfg(feature = "nats-tests")]
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 use std::time::Duration;
@@ -33,6 +32,7 @@ fn fastest() -> Pace {
 }
 
 #[tokio::test]
+#[ignore = "needs the NATS server that `make test` builds"]
 async fn a_stopped_replay_goes_on_and_a_finished_one_publishes_nothing() {
     let server = NatsServer::start().unwrap();
     let (feed, all) = (feed(&server).await, recording(700));
@@ -54,6 +54,7 @@ async fn a_stopped_replay_goes_on_and_a_finished_one_publishes_nothing() {
 }
 
 #[tokio::test]
+#[ignore = "needs the NATS server that `make test` builds"]
 async fn two_publishers_and_a_server_that_dies_leave_one_whole_recording() {
     let mut server = NatsServer::start().unwrap();
     let all = recording(1500);
@@ -78,6 +79,7 @@ async fn two_publishers_and_a_server_that_dies_leave_one_whole_recording() {
 }
 
 #[tokio::test]
+#[ignore = "needs the NATS server that `make test` builds"]
 async fn a_feed_with_another_recording_is_refused_and_left_alone() {
     let server = NatsServer::start().unwrap();
     let (feed, all) = (feed(&server).await, recording(10));

@@ -1,12 +1,6 @@
 //! What the policy's own resource says: halt, mode of trading, and who may drive. Read by this process itself, so
 //! that a halt works while the operator is down.
 
-use futures::{StreamExt, TryStreamExt, pin_mut};
-use kube::api::Api;
-use kube::runtime::WatchStreamExt;
-use kube::runtime::watcher::watch_object;
-use tokio::sync::watch;
-use tokio_util::sync::CancellationToken;
 use tradewind_crds::TradingPolicy;
 use tradewind_crds::trading_policy::TradingMode;
 
@@ -50,39 +44,14 @@ impl Wanted {
         Self { control: Control { halt: spec.halt, trading }, routing, generation: policy.metadata.generation.unwrap_or(0) }
     }
 
-    /// The same with trading stopped: for a policy that was deleted.
+    /// What holds after a look at the API server: a policy that was deleted stops trading.
     #[must_use]
-    pub fn stopped(mut self) -> Self {
+    pub fn after(policy: Option<&TradingPolicy>, known: Option<&Self>) -> Option<Self> {
+        policy.map(Self::of).or_else(|| known.cloned().map(Self::stopped))
+    }
+
+    fn stopped(mut self) -> Self {
         self.control.halt = true;
         self
-    }
-}
-
-/// Follows one TradingPolicy until `stop`. While the API server does not answer, the newest known state holds.
-pub async fn follow(api: Api<TradingPolicy>, name: &str, wanted: watch::Sender<Option<Wanted>>, stop: CancellationToken) {
-    let changes = watch_object(api, name).default_backoff().inspect_err(|error| {
-        tracing::warn!(error = %tradewind_wire::client::chain(error), "TradingPolicy cannot be watched, asking again");
-    });
-    pin_mut!(changes);
-    loop {
-        let change = tokio::select! {
-            change = changes.next() => change,
-            () = stop.cancelled() => return,
-        };
-        let Some(change) = change else { return };
-        let Ok(object) = change else { continue };
-        wanted.send_if_modified(|known| {
-            let new = match (&object, known.as_ref()) {
-                (Some(policy), _) => Some(Wanted::of(policy)),
-                (None, Some(before)) => Some(before.clone().stopped()),
-                (None, None) => None,
-            };
-            let changed = *known != new;
-            if changed {
-                tracing::info!(wanted = ?new, "TradingPolicy read");
-                *known = new;
-            }
-            changed
-        });
     }
 }

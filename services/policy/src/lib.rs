@@ -16,7 +16,7 @@ pub mod serve;
 mod settings;
 
 pub use account::{AccountFigures, AccountSnapshot};
-pub use control::{Wanted, follow};
+pub use control::Wanted;
 pub use evidence::{CandidateAnswer, Figures, PairEntry, PairError, Pairing, Report};
 pub use ledger::{DECISIONS_FILE, EVIDENCE_FILE, LedgerError, read_ledger};
 pub use messages::{AnswerError, Question, decision_from_wire};

@@ -19,10 +19,15 @@ pub struct EngineEnded;
 type Work<E> = Box<dyn FnOnce(&mut E) -> ControlFlow<()> + Send>;
 
 /// Handle of the thread; clones share it. It ends when the last handle is dropped or the engine cannot go on.
-#[derive(Debug)]
 pub struct HotEngine<E> {
     work: mpsc::Sender<Work<E>>,
     ended: CancellationToken,
+}
+
+impl<E> std::fmt::Debug for HotEngine<E> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("HotEngine").field("ended", &self.ended.is_cancelled()).finish_non_exhaustive()
+    }
 }
 
 impl<E> Clone for HotEngine<E> {
@@ -31,15 +36,30 @@ impl<E> Clone for HotEngine<E> {
     }
 }
 
-impl<E: Send + 'static> HotEngine<E> {
+impl<E: 'static> HotEngine<E> {
     /// Starts the thread and binds it. One that cannot be bound runs unbound: the report of the process says so.
     ///
     /// # Errors
     /// When the system gives no thread.
-    pub fn start(name: &str, pinning: &Pinning, mut engine: E) -> std::io::Result<Self> {
-        let (work, mut waiting) = mpsc::channel::<Work<E>>(WAITING);
+    pub fn start(name: &str, pinning: &Pinning, engine: E) -> std::io::Result<Self>
+    where
+        E: Send,
+    {
+        Self::build(name, pinning, move || Ok::<_, std::io::Error>(engine))
+    }
+
+    /// As [`HotEngine::start`] for an engine that is made on its thread, because it cannot be sent to one.
+    ///
+    /// # Errors
+    /// When the system gives no thread, or what `build` says.
+    pub fn build<B>(name: &str, pinning: &Pinning, build: impl FnOnce() -> Result<E, B> + Send + 'static) -> Result<Self, B>
+    where
+        B: From<std::io::Error> + Send + 'static,
+    {
+        let (work, waiting) = mpsc::channel::<Work<E>>(WAITING);
         let ended = CancellationToken::new();
         let (pinning, end) = (pinning.clone(), ended.clone().drop_guard());
+        let (ready, built) = std::sync::mpsc::channel();
         thread::Builder::new().name(name.to_owned()).spawn(move || {
             // Cancelled however the thread ends, by panic too.
             let _end = end;
@@ -47,12 +67,16 @@ impl<E: Send + 'static> HotEngine<E> {
                 Ok(cpu) => tracing::info!(cpu, "the engine's thread is bound"),
                 Err(error) => tracing::warn!(%error, "the engine's thread is not bound"),
             }
-            while let Some(work) = waiting.blocking_recv() {
-                if work(&mut engine).is_break() {
-                    return;
+            // Nobody listens only when the starter is gone, and then nobody calls either.
+            match build() {
+                Ok(engine) => {
+                    drop(ready.send(Ok(())));
+                    run(engine, waiting);
                 }
+                Err(error) => drop(ready.send(Err(error))),
             }
         })?;
+        built.recv().map_err(|_| std::io::Error::other("the engine's thread ended before it had its engine"))??;
         Ok(Self { work, ended })
     }
 
@@ -77,9 +101,23 @@ impl<E: Send + 'static> HotEngine<E> {
         answer.await.map_err(|_| EngineEnded)
     }
 
+    /// Calls that wait for the thread.
+    #[must_use]
+    pub fn waiting(&self) -> usize {
+        self.work.max_capacity() - self.work.capacity()
+    }
+
     /// Waits until the thread has ended.
     pub async fn ended(&self) {
         self.ended.cancelled().await;
+    }
+}
+
+fn run<E>(mut engine: E, mut waiting: mpsc::Receiver<Work<E>>) {
+    while let Some(work) = waiting.blocking_recv() {
+        if work(&mut engine).is_break() {
+            return;
+        }
     }
 }
 

@@ -1,4 +1,4 @@
-//! A real NATS server for tests that need one (cargo feature `nats-tests` of the crates that have such tests).
+//! A real NATS server for tests that need one (`cargo test --workspace --test 'nats*' -- --ignored`, with TRADEWIND_NATS_SERVER).
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};

@@ -1,5 +1,4 @@
 //! The event bus with the TLS settings of the chart: certificates on both sides.
-#![cfg(feature = "nats-tests")]
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 mod authority;
@@ -17,6 +16,7 @@ async fn connect(port: u16, directory: Option<&Path>) -> Result<Bus, BusError> {
 }
 
 #[tokio::test]
+#[ignore = "needs the NATS server that `make test` builds"]
 async fn the_bus_lets_in_who_has_a_certificate_of_the_same_authority() {
     let (authority, stranger) = (Authority::new(), Authority::new());
     let (server, policy) = (authority.directory("localhost"), authority.directory("policy"));
@@ -35,6 +35,7 @@ async fn the_bus_lets_in_who_has_a_certificate_of_the_same_authority() {
 }
 
 #[tokio::test]
+#[ignore = "needs the NATS server that `make test` builds"]
 async fn a_server_with_another_name_is_refused() {
     let authority = Authority::new();
     let (server, policy) = (authority.directory("tradewind-nats.trading.svc"), authority.directory("policy"));

@@ -68,7 +68,28 @@ impl Tree {
     /// The cluster program.
     #[must_use]
     pub fn cluster_program(&self) -> PathBuf {
-        self.root.join("tests/cluster/.build/cluster")
+        self.cluster_built("cluster")
+    }
+
+    /// A program that the cluster program built.
+    #[must_use]
+    pub fn cluster_built(&self, name: &str) -> PathBuf {
+        self.root.join("tests/cluster/.build").join(name)
+    }
+
+    /// A folder with Helm and kubectl, for what needs no cluster.
+    ///
+    /// # Errors
+    /// When it cannot be made.
+    pub fn tools(&self) -> Result<PathBuf> {
+        let tools = self.work.join("bin");
+        fs::create_dir_all(&tools)?;
+        for name in ["helm", "kubectl"] {
+            if tools.join(name).symlink_metadata().is_err() {
+                std::os::unix::fs::symlink(self.cluster_built("kube"), tools.join(name))?;
+            }
+        }
+        Ok(tools)
     }
 
     /// A built program.
@@ -113,6 +134,18 @@ pub fn cluster_program(tree: &Tree, console: &Console) -> Result<()> {
 pub fn cluster_down(tree: &Tree, directory: &Path) -> Result<()> {
     let arguments = ["down", "--dir", &directory.to_string_lossy()];
     Run::new(tree.cluster_program(), &arguments).directory(&tree.root.join("tests/cluster")).output()?;
+    Ok(())
+}
+
+/// Compiles every crate and its tests: one compilation for tests and images.
+///
+/// # Errors
+/// When the compiler fails.
+pub fn tests(tree: &Tree, console: &Console) -> Result<()> {
+    console.step("compile Tradewind and its tests (15 minutes the first time)", || {
+        let command = ["test", "--workspace", "--no-run", "--quiet"];
+        Run::new("cargo", &command).directory(&tree.root).deadline(Duration::from_secs(3000)).output()
+    })?;
     Ok(())
 }
 
@@ -194,16 +227,26 @@ pub fn files_image(tree: &Tree, console: &Console) -> Result<PathBuf> {
         if context.exists() {
             fs::remove_dir_all(&context)?;
         }
-        fs::create_dir_all(context.join("bars"))?;
+        for folder in ["bars", "bars-of-2008"] {
+            fs::create_dir_all(context.join(folder))?;
+        }
         copy_all(&tree.work.join("checkpoints"), &context.join("checkpoints"), "safetensors")?;
         for symbol in ["SPX", "IXIC"] {
             let name = format!("{symbol}.csv");
-            fs::copy(tree.bars().join(&name), context.join("bars").join(&name)).with_context(|| format!("bars of {symbol}"))?;
+            let all = fs::read_to_string(tree.bars().join(&name)).with_context(|| format!("bars of {symbol}"))?;
+            fs::write(context.join("bars").join(&name), &all)?;
+            fs::write(context.join("bars-of-2008").join(&name), of_2008(&all))?;
         }
         fs::copy("/bin/busybox", context.join("busybox")).context("busybox-static is not installed")?;
         pack(tree, &tree.root.join("manifests/samples/demo-files.Containerfile"), &context, FILES_IMAGE, &archive)
     })?;
     Ok(archive)
+}
+
+/// Of a file of daily bars those of June 2007 to June 2009, with the heading: enough before the fall to warm up on.
+fn of_2008(bars: &str) -> String {
+    let wanted = |line: &str| line.starts_with("ts_utc") || ("2007-06".."2009-07").contains(&line);
+    bars.lines().filter(|line| wanted(line)).flat_map(|line| [line, "\n"]).collect()
 }
 
 /// SHA-256 of a file in hexadecimal.

@@ -16,6 +16,10 @@ pub const SYSTEM: &str = "tradewind-system";
 /// Namespace of the sample resources.
 pub const TRADING: &str = "trading";
 
+/// Values of the chart for a cluster on one machine: its storage class, and a small bus.
+pub const SMALL_VALUES: &str =
+    "operator.storageClass=local,nats.storage.class=local,nats.storage.size=1Gi,nats.jetstream.maxFileStore=512Mi";
+
 /// Everything that a scenario works with.
 pub struct Environment {
     /// Paths of the checkout.
@@ -98,6 +102,12 @@ impl Environment {
         &self.directory
     }
 
+    /// Its kubeconfig.
+    #[must_use]
+    pub fn kubeconfig(&self) -> PathBuf {
+        self.directory.join("kubeconfig/admin")
+    }
+
     /// Calls the cluster program for this cluster.
     ///
     /// # Errors
@@ -114,7 +124,7 @@ impl Environment {
     #[must_use]
     pub fn helm(&self, arguments: &[&str]) -> Run {
         Run::new(self.bin.join("helm"), arguments)
-            .env("KUBECONFIG", self.directory.join("kubeconfig/admin"))
+            .env("KUBECONFIG", self.kubeconfig())
             .env("HELM_CACHE_HOME", self.directory.join("helm"))
             .env("HELM_CONFIG_HOME", self.directory.join("helm"))
             .env("HELM_DATA_HOME", self.directory.join("helm"))
@@ -125,7 +135,7 @@ impl Environment {
     /// The plugin, as `kubectl tradewind`.
     #[must_use]
     pub fn plugin(&self, arguments: &[&str]) -> Run {
-        Run::new(self.tree.program("kubectl-tradewind"), arguments).env("KUBECONFIG", self.directory.join("kubeconfig/admin"))
+        Run::new(self.tree.program("kubectl-tradewind"), arguments).env("KUBECONFIG", self.kubeconfig())
     }
 
     /// Installs both charts and the sample namespace with its file server, and waits until the operator leads.
@@ -142,11 +152,7 @@ impl Environment {
         self.console.typed("helm install tradewind charts/tradewind -n tradewind-system --set operator.storageClass=local");
         self.console.step("install operator and event bus", || {
             let arguments = ["upgrade", "--install", "tradewind", "charts/tradewind", "-n", SYSTEM];
-            let values = [
-                "--set",
-                "operator.storageClass=local,nats.storage.class=local,nats.storage.size=1Gi,nats.jetstream.maxFileStore=512Mi",
-            ];
-            self.helm(&[arguments.as_slice(), values.as_slice()].concat()).output()?;
+            self.helm(&[arguments.as_slice(), &["--set", SMALL_VALUES]].concat()).output()?;
             self.kubectl.output(&["rollout", "status", "-n", SYSTEM, "deployment/tradewind-operator", "--timeout=90s"])?;
             self.kubectl.output(&["rollout", "status", "-n", SYSTEM, "statefulset/tradewind-nats", "--timeout=90s"])
         })?;

@@ -98,10 +98,15 @@ pub fn run(runner: Runner, directory: &Path, command: &[&str], environment: &[(&
 /// Passing tests by name would be thousands of lines; what failed is always shown.
 fn worth_showing(runner: Runner, line: &str) -> bool {
     match runner {
-        Runner::Cargo => !(line.is_empty() || line.ends_with("... ok") || line.starts_with("running ")),
+        Runner::Cargo => !(line.is_empty() || line.ends_with("... ok") || line.starts_with("running ") || is_dots(line)),
         Runner::Go => !(line.trim_start().starts_with("--- PASS") || line.starts_with("=== ") || line == "PASS"),
         Runner::Plain => true,
     }
+}
+
+/// A line of `cargo test --quiet` in which every test passed: dots, and how far it is.
+fn is_dots(line: &str) -> bool {
+    line.starts_with('.') && line.chars().all(|c| matches!(c, '.' | '0'..='9' | '/' | ' '))
 }
 
 #[cfg(test)]

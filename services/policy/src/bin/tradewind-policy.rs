@@ -8,7 +8,7 @@ use clap::{Parser, Subcommand};
 use kube::api::Api;
 use tokio::sync::watch;
 use tradewind_policy::serve::{Options, Revisions, serve};
-use tradewind_policy::{Settings, follow, read_ledger};
+use tradewind_policy::{Settings, Wanted, read_ledger};
 use tradewind_wire::args::{BusArgs, ServeArgs};
 use tradewind_wire::bus::BusAddress;
 use tradewind_wire::config::TradingConfig;
@@ -111,7 +111,7 @@ async fn run(arguments: Serve) -> anyhow::Result<()> {
     let (sender, wanted) = watch::channel(None);
     let api = Api::namespaced(client, &arguments.namespace);
     let (name, watching) = (arguments.policy.clone(), stop.clone());
-    tokio::spawn(async move { follow(api, &name, sender, watching).await });
+    tokio::spawn(async move { tradewind_watch::follow(api, &name, sender, watching, Wanted::after).await });
     let elsewhere = arguments.inference.into_iter().collect();
     let options = Options {
         settings,

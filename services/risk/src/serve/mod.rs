@@ -21,7 +21,7 @@ use tradewind_wire::v1;
 
 use crate::{Engine, Record, RiskError};
 
-pub use profile::{Seen, follow};
+pub use profile::Seen;
 pub use service::Service;
 
 /// Name of the journal in the data directory.

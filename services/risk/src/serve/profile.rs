@@ -1,9 +1,6 @@
 //! The RiskProfile of this service, watched by the service itself: limits and halts work while the operator is down.
 
-use futures::{StreamExt, TryStreamExt, pin_mut};
-use kube::api::{Api, DynamicObject};
-use kube::runtime::WatchStreamExt;
-use kube::runtime::watcher::watch_object;
+use kube::api::DynamicObject;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tradewind_crds::RiskProfileSpec;
@@ -34,43 +31,18 @@ pub enum Seen {
 }
 
 impl Seen {
-    /// Reads an object as it stands at the API server.
+    /// What holds after a look at the API server: before the first sight there is nothing that could be gone.
     #[must_use]
-    pub fn of(object: &DynamicObject) -> Self {
+    pub fn after(object: Option<&DynamicObject>, known: Option<&Self>) -> Option<Self> {
+        object.map(Self::of).or_else(|| known.map(|_| Self::Gone))
+    }
+
+    fn of(object: &DynamicObject) -> Self {
         let generation = object.metadata.generation.unwrap_or(0);
         match serde_json::from_value(object.data.get("spec").cloned().unwrap_or_default()) {
             Ok(spec) => Self::Profile { generation, spec: Box::new(spec) },
             Err(error) => Self::Unreadable { generation, reason: format!("spec: {error}") },
         }
-    }
-}
-
-/// Follows one RiskProfile until `stop`. While the API server does not answer, the newest known state holds.
-pub async fn follow(api: Api<DynamicObject>, name: &str, seen: watch::Sender<Option<Seen>>, stop: CancellationToken) {
-    let changes = watch_object(api, name).default_backoff().inspect_err(|error| {
-        tracing::warn!(error = %tradewind_wire::client::chain(error), "RiskProfile cannot be watched, asking again");
-    });
-    pin_mut!(changes);
-    loop {
-        let change = tokio::select! {
-            change = changes.next() => change,
-            () = stop.cancelled() => return,
-        };
-        let Some(change) = change else { return };
-        let Ok(object) = change else { continue };
-        seen.send_if_modified(|known| {
-            let new = match &object {
-                Some(object) => Some(Seen::of(object)),
-                // Before the first sight there is nothing that could be gone.
-                None => known.as_ref().map(|_| Seen::Gone),
-            };
-            let changed = *known != new;
-            if changed {
-                tracing::info!(profile = ?new, "RiskProfile read");
-                *known = new;
-            }
-            changed
-        });
     }
 }
 

@@ -7,7 +7,7 @@ use clap::{Parser, Subcommand};
 use tradewind_e2e::artifacts::{self, Tree};
 use tradewind_e2e::console::Console;
 use tradewind_e2e::environment::{Environment, TRADING};
-use tradewind_e2e::scenarios::{self, feed};
+use tradewind_e2e::scenarios::{self, determinism, feed};
 
 /// Name of the demo's cluster below `.demo`.
 const CLUSTER: &str = "cluster";
@@ -72,6 +72,10 @@ fn show(context: Option<&str>) -> Result<bool> {
         environment.console.chapter(&format!("{number}. {}", scenario.claim));
         let holds = environment.console.outcome(scenario.claim, scenario.run(&environment));
         ensure!(holds || scenario.name != "serving", "nothing else can be shown while the samples do not trade");
+        if scenario.name == "pinning" {
+            // the longest replay goes on beside what is shown next
+            determinism::begin(&environment)?;
+        }
     }
     let all_hold = environment.console.table();
     next_commands(&environment);

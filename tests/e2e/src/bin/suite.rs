@@ -1,14 +1,17 @@
 //! `make test`: every test there is, from unit to cluster, with one closing count.
 
+use std::path::Path;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use anyhow::Result;
 use clap::Parser;
 use tradewind_e2e::artifacts::{self, Tree};
 use tradewind_e2e::console::Console;
-use tradewind_e2e::environment::Environment;
+use tradewind_e2e::environment::{Environment, SMALL_VALUES};
 use tradewind_e2e::parts::{self, Counts, Runner};
 use tradewind_e2e::scenarios;
+use tradewind_e2e::scenarios::quiet::Watch;
 
 /// Runs every test: Rust, Go, charts, and the scenarios on a real Kubernetes made for them.
 ///
@@ -40,65 +43,90 @@ fn main() -> ExitCode {
     }
 }
 
+/// How long nothing may be written while everything is healthy.
+const QUIET: Duration = Duration::from_secs(600);
+
 fn run(arguments: &Arguments) -> Result<Counts> {
     let (tree, console) = (Tree::find()?, Console::new());
     let wanted = |part: &str| arguments.only.iter().any(|one| one == part);
-    let mut total = Counts::default();
-    if wanted("rust") {
-        console.chapter("Rust tests");
-        total.add(parts::run(Runner::Cargo, tree.root(), &["cargo", "test", "--workspace", "--quiet", "--no-fail-fast"], &[])?);
+    if let Some(name) = &arguments.attach {
+        return scenarios::run_some(&Environment::attach(tree, console, name)?, &arguments.scenario);
     }
-    if wanted("oracles") {
-        console.chapter("Comparison with independent libraries");
-        total.add(parts::run(Runner::Plain, tree.root(), &["tests/oracles/run"], &[])?);
+    if wanted("rust") || wanted("oracles") {
+        artifacts::tests(&tree, &console)?;
     }
-    if wanted("go") || wanted("charts") || (wanted("cluster") && arguments.attach.is_none()) {
+    if wanted("go") || wanted("charts") || wanted("cluster") {
         artifacts::cluster_program(&tree, &console)?;
     }
-    let built = tree.root().join("tests/cluster/.build");
-    let tools = tree.work().join("bin");
-    for name in ["helm", "kubectl"] {
-        std::fs::create_dir_all(&tools)?;
-        if tools.join(name).symlink_metadata().is_err() {
-            std::os::unix::fs::symlink(built.join("kube"), tools.join(name))?;
+    let mut total = Counts::default();
+    let cluster = wanted("cluster").then(|| cluster(&tree, &arguments.scenario, &mut total)).transpose()?;
+    // The operator has nothing to do from here on; what else there is to test fills the time in which that is watched.
+    let quiet = cluster.as_ref().filter(|_| "quiet".contains(&arguments.scenario)).map(Watch::begin);
+    for part in ["rust", "oracles", "go", "charts"].into_iter().filter(|part| wanted(part)) {
+        total.add(run_part(part, &tree, &console)?);
+    }
+    if let Some(environment) = cluster {
+        if let Some(watch) = quiet {
+            console.chapter("quiet");
+            let claim = "ten minutes of nothing but the lease when everything is healthy";
+            let outcome =
+                watch.and_then(|watch| console.step("wait for the ten minutes to pass", || watch.end(&environment, QUIET)));
+            let holds = environment.console.outcome(claim, outcome);
+            total.add(Counts { passed: u64::from(holds), failed: u64::from(!holds) });
         }
-    }
-    if wanted("go") {
-        console.chapter("Tests of the cluster program");
-        let cluster = tree.root().join("tests/cluster");
-        total.add(parts::run(
-            Runner::Go,
-            &cluster,
-            &["go", "test", "-tags", "cluster", "-count=1", "-timeout", "10m", "-v", ".", "./internal/..."],
-            &[],
-        )?);
-        console.chapter("Tests against a NATS server");
-        let nats = [("TRADEWIND_NATS_SERVER", built.join("nats-server").to_string_lossy().into_owned())];
-        let features = "tradewind-wire/nats-tests,tradewind-market/nats-tests,tradewind-inference/nats-tests";
-        let command = ["cargo", "test", "--quiet", "--no-fail-fast", "--features", features, "--test", "nats*"];
-        let crates = ["-p", "tradewind-wire", "-p", "tradewind-market", "-p", "tradewind-inference"];
-        total.add(parts::run(Runner::Cargo, tree.root(), &[&command[..], &crates].concat(), &nats)?);
-    }
-    if wanted("charts") {
-        console.chapter("Tests of the charts");
-        let programs = [("HELM", tools.join("helm")), ("KUBECTL", tools.join("kubectl"))];
-        let environment = programs.map(|(name, path)| (name, path.to_string_lossy().into_owned()));
-        total.add(parts::run(Runner::Plain, tree.root(), &["charts/test"], &environment)?);
-    }
-    if wanted("cluster") {
-        total.add(match &arguments.attach {
-            Some(name) => scenarios::run_some(&Environment::attach(tree, console, name)?, &arguments.scenario)?,
-            None => cluster(tree, console, &arguments.scenario)?,
-        });
+        // Each claim is in the counts already; the table is for the reader.
+        let _ = environment.console.table();
+        environment.cluster(&["down"])?;
     }
     Ok(total)
 }
 
-fn cluster(tree: Tree, console: Console, filter: &str) -> Result<Counts> {
+fn run_part(part: &str, tree: &Tree, console: &Console) -> Result<Counts> {
+    let root = tree.root();
+    match part {
+        "rust" => {
+            console.chapter("Rust tests");
+            parts::run(Runner::Cargo, root, &["cargo", "test", "--workspace", "--quiet", "--no-fail-fast"], &[])
+        }
+        "oracles" => {
+            console.chapter("Comparison with independent libraries");
+            parts::run(Runner::Plain, root, &["tests/oracles/run"], &[])
+        }
+        "go" => {
+            console.chapter("Tests of the cluster program");
+            let command = ["go", "test", "-tags", "cluster", "-count=1", "-timeout", "10m", "-v", ".", "./internal/..."];
+            let mut counts = parts::run(Runner::Go, &root.join("tests/cluster"), &command, &[])?;
+            console.chapter("Tests against a NATS server");
+            let server = tree.cluster_built("nats-server").to_string_lossy().into_owned();
+            let variables = [("TRADEWIND_NATS_SERVER", server)];
+            let command = ["cargo", "test", "--workspace", "--quiet", "--no-fail-fast", "--test", "nats*", "--", "--ignored"];
+            counts.add(parts::run(Runner::Cargo, root, &command, &variables)?);
+            Ok(counts)
+        }
+        _ => {
+            console.chapter("Tests of the charts");
+            parts::run(Runner::Plain, root, &["charts/test"], &programs(&tree.tools()?))
+        }
+    }
+}
+
+/// Where the charts' tests find Helm and kubectl.
+fn programs(tools: &Path) -> Vec<(&'static str, String)> {
+    let path = |name: &str| tools.join(name).to_string_lossy().into_owned();
+    vec![("HELM", path("helm")), ("KUBECTL", path("kubectl"))]
+}
+
+/// Brings a cluster up and runs the life of the charts and the scenarios on it; it stays up.
+fn cluster(tree: &Tree, filter: &str, total: &mut Counts) -> Result<Environment> {
+    let console = Console::new();
     console.chapter("Scenarios on a real Kubernetes");
-    let environment = Environment::local(tree, console, "suite")?;
-    let counts = scenarios::run_all(&environment, filter);
-    environment.cluster(&["down"])?;
-    let counts = counts?;
-    Ok(counts)
+    let environment = Environment::local(tree.clone(), console, "suite")?;
+    if "charts-lifecycle".contains(filter) {
+        environment.console.chapter("charts-lifecycle");
+        let mut variables = programs(&tree.tools()?);
+        variables.push(("KUBECONFIG", environment.kubeconfig().to_string_lossy().into_owned()));
+        total.add(parts::run(Runner::Plain, tree.root(), &["charts/test-lifecycle", "--set", SMALL_VALUES], &variables)?);
+    }
+    total.add(scenarios::run_all(&environment, filter)?);
+    Ok(environment)
 }

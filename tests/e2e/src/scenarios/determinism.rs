@@ -1,9 +1,11 @@
 //! The same bars through the cluster and through one process give the same bytes.
 
 use std::fs;
+use std::path::PathBuf;
 use std::time::Duration;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, bail, ensure};
+use serde_json::Value;
 
 use super::ledger::{self, Kind};
 use super::manifests::{self, PolicySpec};
@@ -15,15 +17,28 @@ use crate::kubectl::{Poll, text};
 /// Bars of each recorded symbol.
 pub const BARS: usize = 5_031;
 
+/// Name of namespace, policy, profile and feed of the replay.
+const FIXED: &str = "fixed";
+const FIXED_POLICY: PolicySpec<'static> =
+    PolicySpec { name: FIXED, risk_profile: FIXED, feed: FIXED, placement: "Shared", ..PolicySpec::SAMPLE };
+
+/// Starts the replay of all bars through pods of a fixed bundle, if it does not run yet: other things can be shown meanwhile.
+///
+/// # Errors
+/// When the policy does not become Ready.
+pub fn begin(environment: &Environment) -> Result<Value> {
+    setup::namespace(environment, FIXED)?;
+    feed::start(environment, FIXED, 0)?;
+    setup::policy(environment, FIXED, &FIXED_POLICY)
+}
+
 /// Replays all bars through pods of a fixed bundle, then in one process, and compares the three ledgers.
 ///
 /// # Errors
 /// When a digest differs.
-pub fn run(environment: &Environment, namespace: &str) -> Result<String> {
-    let spec = PolicySpec { name: "fixed", risk_profile: "fixed", feed: "fixed", placement: "Shared", ..PolicySpec::default() };
-    setup::namespace(environment, namespace)?;
-    feed::start(environment, "fixed", 0)?;
-    let ready = setup::policy(environment, namespace, &spec)?;
+pub fn run(environment: &Environment) -> Result<String> {
+    let (namespace, spec) = (FIXED, FIXED_POLICY);
+    let ready = begin(environment)?;
     let bundle = text(&ready, "/status/stable/bundle").to_owned();
     until_decided(environment, namespace, spec.name, 2 * BARS)?;
     let mut cluster = Vec::new();
@@ -31,7 +46,7 @@ pub fn run(environment: &Environment, namespace: &str) -> Result<String> {
         cluster.push(ledger::read(environment, namespace, spec.name, kind, true)?.trim().to_owned());
     }
     let by_driver = ledger::each_bar_once(&ledger::lines(environment, namespace, spec.name, Kind::Decisions)?)?;
-    feed::stop(environment, "fixed")?;
+    feed::stop(environment, FIXED)?;
     let local = in_one_process(environment, &spec, &bundle)?;
     ensure!(cluster == local, "digests differ\ncluster:   {cluster:?}\none process: {local:?}");
     Ok(format!(
@@ -54,9 +69,41 @@ pub fn until_decided(environment: &Environment, namespace: &str, policy: &str, b
     })
 }
 
+/// Compares the ledgers of a policy whose processes were killed with a run in one process that nothing disturbed: what the
+/// cluster has written so far must be the beginning of it.
+///
+/// # Errors
+/// When a line differs, is missing or doubled.
+pub fn as_undisturbed(environment: &Environment, namespace: &str, spec: &PolicySpec<'_>) -> Result<String> {
+    let policy = environment.kubectl.get(namespace, &[&format!("tradingpolicy/{}", spec.name)])?.context("the policy")?;
+    let bundle = text(&policy, "/status/stable/bundle").to_owned();
+    let mut seen = Vec::new();
+    for kind in [Kind::Decisions, Kind::Orders, Kind::Fills] {
+        seen.push(ledger::read(environment, namespace, spec.name, kind, false)?);
+    }
+    in_one_process(environment, spec, &bundle)?;
+    let mut counts = Vec::new();
+    for (name, cluster) in ["decisions", "orders", "fills"].iter().zip(&seen) {
+        let undisturbed = fs::read_to_string(folder(environment).join("out").join(format!("{name}.jsonl")))?;
+        let mut both = cluster.lines().zip(undisturbed.lines()).zip(1..);
+        if let Some(((cluster, alone), line)) = both.find(|((cluster, alone), _)| cluster != alone) {
+            bail!("{name}, line {line}\ncluster:     {cluster}\nundisturbed: {alone}");
+        }
+        let lines = cluster.lines().count();
+        ensure!(lines > 0 && lines <= undisturbed.lines().count(), "{lines} {name}, more than the undisturbed run has");
+        counts.push(format!("{lines} {name}"));
+    }
+    Ok(format!("bundle {bundle}: {} are those of a run without a fault, byte for byte", counts.join(", ")))
+}
+
+/// Where the run in one process leaves its ledgers.
+fn folder(environment: &Environment) -> PathBuf {
+    environment.directory().join("replay")
+}
+
 /// Digests of decisions, orders and fills of `tradewind-replay`.
 fn in_one_process(environment: &Environment, spec: &PolicySpec<'_>, bundle: &str) -> Result<Vec<String>> {
-    let folder = environment.directory().join("replay");
+    let folder = folder(environment);
     if folder.exists() {
         fs::remove_dir_all(&folder)?;
     }

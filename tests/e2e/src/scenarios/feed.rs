@@ -5,15 +5,25 @@ use anyhow::Result;
 use crate::artifacts::IMAGE;
 use crate::environment::{Environment, SYSTEM};
 
-/// Where the file server of the samples serves the bars.
+/// Where the file server of the samples serves the bars: all of them.
 pub const BARS: &str = "http://checkpoints.trading.svc/bars";
+/// The same for June 2007 to June 2009 only.
+pub const BARS_OF_2008: &str = "http://checkpoints.trading.svc/bars-of-2008";
 
 /// Starts the replay of both indices into `feed`, at most `bars_per_second` bars a second (0: as fast as they are taken).
 ///
 /// # Errors
 /// When the API server refuses the objects.
 pub fn start(environment: &Environment, feed: &str, bars_per_second: u32) -> Result<()> {
-    environment.kubectl.apply(SYSTEM, &deployment(feed, bars_per_second))?;
+    start_from(environment, BARS, feed, bars_per_second)
+}
+
+/// The same from another folder of the file server.
+///
+/// # Errors
+/// When the API server refuses the objects.
+pub fn start_from(environment: &Environment, bars: &str, feed: &str, bars_per_second: u32) -> Result<()> {
+    environment.kubectl.apply(SYSTEM, &deployment(bars, feed, bars_per_second))?;
     Ok(())
 }
 
@@ -27,7 +37,7 @@ pub fn stop(environment: &Environment, feed: &str) -> Result<()> {
 }
 
 /// The pod is what the chart makes for `market.enabled`, so that it passes the same admission and network policies.
-fn deployment(feed: &str, bars_per_second: u32) -> String {
+fn deployment(bars: &str, feed: &str, bars_per_second: u32) -> String {
     format!(
         r#"apiVersion: apps/v1
 kind: Deployment
@@ -48,7 +58,7 @@ spec:
           image: {IMAGE}
           imagePullPolicy: IfNotPresent
           command: [tradewind-market]
-          args: [replay, --bars={BARS}, "--symbols=SPX,IXIC", --feed={feed}, --bars-per-second={bars_per_second}, "--nats=tls://tradewind-nats.{SYSTEM}.svc:4222"]
+          args: [replay, --bars={bars}, "--symbols=SPX,IXIC", --feed={feed}, --bars-per-second={bars_per_second}, "--nats=tls://tradewind-nats.{SYSTEM}.svc:4222"]
           securityContext: {{allowPrivilegeEscalation: false, readOnlyRootFilesystem: true, capabilities: {{drop: [ALL]}}}}
           resources: {{requests: {{cpu: 20m, memory: 32Mi}}, limits: {{memory: 128Mi}}}}
           volumeMounts: [{{name: tls, mountPath: /etc/tradewind/tls, readOnly: true}}]

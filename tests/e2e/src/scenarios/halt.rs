@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Result, ensure};
 
 use super::ledger::{self, Kind};
 use crate::environment::{Environment, SYSTEM};
@@ -41,7 +41,7 @@ fn halted(environment: &Environment, namespace: &str, policy: &str, profile: &st
     // Whatever is accepted within one second of the patch is in this count; nothing may follow it.
     std::thread::park_timeout(Duration::from_secs(1).saturating_sub(begun.elapsed()));
     let decided = || ledger::lines(environment, namespace, policy, Kind::Decisions).map(|lines| lines.len());
-    let (at_halt, decisions) = (accepted(environment, namespace, policy)?, decided()?);
+    let (at_halt, decisions) = (ledger::entries(environment, namespace, policy)?, decided()?);
     let later = environment.kubectl.until("fifty more bars to be decided", Duration::from_secs(60), || {
         let now = decided()?;
         Ok(if now >= decisions + 50 {
@@ -50,7 +50,7 @@ fn halted(environment: &Environment, namespace: &str, policy: &str, profile: &st
             crate::kubectl::Poll::NotYet(format!("{} more", now - decisions))
         })
     })?;
-    let after = accepted(environment, namespace, policy)?;
+    let after = ledger::entries(environment, namespace, policy)?;
     ensure!(before > 0, "nothing was traded before the halt, so that it shows nothing");
     ensure!(after == at_halt, "{} orders were accepted later than one second after the patch", after.saturating_sub(at_halt));
     Ok(format!(
@@ -58,15 +58,4 @@ fn halted(environment: &Environment, namespace: &str, policy: &str, profile: &st
         patched.as_millis(),
         later - decisions
     ))
-}
-
-/// Entry orders that the venue accepted; protective orders of positions held are allowed to stay.
-fn accepted(environment: &Environment, namespace: &str, policy: &str) -> Result<usize> {
-    let lines = ledger::lines(environment, namespace, policy, Kind::Orders)?;
-    let entry = |line: &&serde_json::Value| {
-        let text = line.to_string().to_lowercase();
-        text.contains("\"entry\"") && text.contains("submitted")
-    };
-    let entries = lines.iter().filter(entry).count();
-    (!lines.is_empty()).then_some(entries).context("the order ledger is empty")
 }

@@ -72,3 +72,17 @@ pub fn each_bar_once(decisions: &[Value]) -> Result<BTreeMap<String, u64>> {
     }
     Ok(by_driver)
 }
+
+/// Entry orders that went to the venue; protective orders of positions held are not counted.
+///
+/// # Errors
+/// When there is no order at all.
+pub fn entries(environment: &Environment, namespace: &str, policy: &str) -> Result<usize> {
+    let orders = lines(environment, namespace, policy, Kind::Orders)?;
+    let entry = |line: &&Value| {
+        let text = line.to_string().to_lowercase();
+        text.contains("\"entry\"") && text.contains("submitted")
+    };
+    let entries = orders.iter().filter(entry).count();
+    (!orders.is_empty()).then_some(entries).context("the order ledger is empty")
+}

@@ -17,25 +17,52 @@ pub struct PolicySpec<'a> {
     pub inference_cpus: u32,
     /// Deadline of a rollout.
     pub deadline: &'a str,
+    /// `Safe`, `Standard` or `Aggressive`.
+    pub mode: &'a str,
+    /// How long a rollout looks at its candidate.
+    pub pace: Pace,
 }
 
-impl Default for PolicySpec<'_> {
-    fn default() -> Self {
-        Self {
-            name: "indices",
-            risk_profile: "main",
-            checkpoint: "tactical-a",
-            feed: "default",
-            placement: "Pinned",
-            inference_cpus: 1,
-            deadline: "15m",
-        }
-    }
+/// Bars that the steps of a rollout take.
+#[derive(Clone, Copy, Debug)]
+pub struct Pace {
+    /// In the shadow, in the first and in the second canary step.
+    pub bars: [u32; 3],
+    /// Share of late answers that is allowed. One late answer of sixty is 166 bps, so that a short look needs a wide limit.
+    pub max_deadline_miss_bps: u32,
+}
+
+impl Pace {
+    /// That of the samples.
+    pub const SAMPLE: Self = Self { bars: [300, 200, 400], max_deadline_miss_bps: 10 };
+    /// For scenarios that are about something else than evidence.
+    pub const SHORT: Self = Self { bars: [60, 60, 60], max_deadline_miss_bps: 1000 };
+}
+
+impl PolicySpec<'static> {
+    /// The policy of the samples.
+    pub const SAMPLE: Self = Self {
+        name: "indices",
+        risk_profile: "main",
+        checkpoint: "tactical-a",
+        feed: "default",
+        placement: "Pinned",
+        inference_cpus: 1,
+        deadline: "15m",
+        mode: "Standard",
+        pace: Pace::SAMPLE,
+    };
 }
 
 /// A RiskProfile with the limits of the sample.
 #[must_use]
 pub fn risk_profile(name: &str) -> String {
+    risk_profile_with(name, 2000)
+}
+
+/// The same with another limit on the fall from the highest equity, in basis points.
+#[must_use]
+pub fn risk_profile_with(name: &str, max_drawdown_bps: u32) -> String {
     let account = if name == "main" { "paper-1".to_owned() } else { format!("paper-{name}") };
     format!(
         r#"apiVersion: tradewind.dev/v1alpha1
@@ -44,7 +71,7 @@ metadata: {{name: {name}}}
 spec:
   account: {account}
   startingEquity: "1000000"
-  limits: {{maxOrderNotional: "250000", maxPositionNotional: "500000", maxGrossExposureBps: 15000, dailyLossBps: 300, maxDrawdownBps: 2000, maxOrdersPerMinute: 600, priceCollarBps: 500, maxDataAge: 5s}}
+  limits: {{maxOrderNotional: "250000", maxPositionNotional: "500000", maxGrossExposureBps: 15000, dailyLossBps: 300, maxDrawdownBps: {max_drawdown_bps}, maxOrdersPerMinute: 600, priceCollarBps: 500, maxDataAge: 5s}}
   halt: false
 "#
     )
@@ -65,7 +92,8 @@ spec: {{role: Tactical, source: {{uri: "{uri}", sha256: "{sha256}"}}}}
 /// A TradingPolicy for the two recorded indices.
 #[must_use]
 pub fn trading_policy(spec: &PolicySpec<'_>) -> String {
-    let PolicySpec { name, risk_profile, checkpoint, feed, placement, inference_cpus, deadline } = spec;
+    let PolicySpec { name, risk_profile, checkpoint, feed, placement, inference_cpus, deadline, mode, pace } = spec;
+    let ([shadow, first, second], misses) = (pace.bars, pace.max_deadline_miss_bps);
     format!(
         r#"apiVersion: tradewind.dev/v1alpha1
 kind: TradingPolicy
@@ -75,12 +103,12 @@ spec:
   feed: {feed}
   instruments: [{{symbol: SPX, pointValue: "1", tick: "0.01", lot: "1"}}, {{symbol: IXIC, pointValue: "1", tick: "0.01", lot: "1"}}]
   trading: Paper
-  mode: Standard
+  mode: {mode}
   models: {{tactical: {{checkpointRef: {{name: {checkpoint}}}}}}}
   rollout:
-    shadow: {{minBars: 300}}
-    steps: [{{weightBps: 1000, minBars: 200}}, {{weightBps: 5000, minBars: 400}}]
-    gates: {{maxDeadlineMissBps: 10, maxTurnoverRatioBps: 20000, pairedPnl: {{marginBps: 10, confidenceBps: 9500}}}}
+    shadow: {{minBars: {shadow}}}
+    steps: [{{weightBps: 1000, minBars: {first}}}, {{weightBps: 5000, minBars: {second}}}]
+    gates: {{maxDeadlineMissBps: {misses}, maxTurnoverRatioBps: 20000, pairedPnl: {{marginBps: 10, confidenceBps: 9500}}}}
     deadline: {deadline}
   placement: {{inference: {{mode: {placement}, cpus: {inference_cpus}}}, risk: {{mode: {placement}, cpus: 1}}, execution: {{mode: {placement}, cpus: 1}}}}
   halt: false

@@ -1,5 +1,6 @@
 //! Scenarios: one file per behaviour that is shown.
 
+pub mod breaker;
 pub mod determinism;
 pub mod faults;
 pub mod feed;
@@ -12,16 +13,18 @@ pub mod quiet;
 pub mod rejection;
 pub mod rollback;
 pub mod setup;
+pub mod verbs;
 pub mod wrong;
 
 use std::time::Duration;
 
-use anyhow::Result;
+use anyhow::{Result, ensure};
 
 use crate::environment::{Environment, TRADING};
+use crate::kubectl::text;
 use crate::parts::Counts;
 use faults::Victim;
-use manifests::PolicySpec;
+use manifests::{Pace, PolicySpec};
 
 /// One thing that is shown on the cluster: a name to select it by, what it claims, and how it is done.
 pub struct Scenario {
@@ -48,18 +51,10 @@ pub fn demo() -> impl Iterator<Item = &'static Scenario> {
     SHOWN.iter().filter_map(|name| ALL.iter().find(|scenario| scenario.name == *name))
 }
 
-const POLICY: PolicySpec<'static> = PolicySpec {
-    name: "indices",
-    risk_profile: "main",
-    checkpoint: "tactical-a",
-    feed: "default",
-    placement: "Pinned",
-    inference_cpus: 1,
-    deadline: "15m",
-};
+const POLICY: PolicySpec<'static> = PolicySpec::SAMPLE;
 
 /// The scenarios in the order in which they build on each other.
-pub const ALL: [Scenario; 13] = [
+pub const ALL: [Scenario; 19] = [
     Scenario { name: "serving", claim: "samples applied with kubectl trade on paper", run: serving },
     Scenario { name: "pinning", claim: "inference, risk and execution run on the CPUs that they asked for", run: pinned },
     Scenario {
@@ -75,7 +70,18 @@ pub const ALL: [Scenario; 13] = [
         claim: "more CPUs than the pool has are refused with the arithmetic",
         run: insufficient,
     },
+    Scenario {
+        name: "brake",
+        claim: "a kubelet that rejects pinned pods trips the brake after at most five",
+        run: kubelet_rejects,
+    },
     Scenario { name: "halt", claim: "a halt stops every new order in under a second, with the operator gone", run: halted },
+    Scenario {
+        name: "breaker",
+        claim: "the fall of 2008 fires the drawdown breaker; only its own id clears it",
+        run: breaker::run,
+    },
+    Scenario { name: "verbs", claim: "a rollout is paused, resumed, aborted, superseded and promoted by hand", run: verbs::run },
     Scenario {
         name: "kill-inference",
         claim: "inference killed: the bar waits, none is lost",
@@ -92,31 +98,29 @@ pub const ALL: [Scenario; 13] = [
         run: |e| kill(e, Victim::Process("tradewind-risk")),
     },
     Scenario {
+        name: "kill-policy",
+        claim: "the decision engine killed: it goes on where it was, no bar is lost",
+        run: |e| kill(e, Victim::Process("tradewind-policy")),
+    },
+    Scenario {
         name: "kill-nats",
         claim: "the event bus killed: the bar waits, none is lost",
         run: |e| kill(e, Victim::Process("nats-server")),
     },
     Scenario {
+        name: "undisturbed",
+        claim: "after all these kills the ledgers are those of a run without them",
+        run: |e| determinism::as_undisturbed(e, FAULTS, &FAULTS_POLICY),
+    },
+    Scenario {
+        name: "kill-api-server",
+        claim: "the API server killed in a rollout: the rollout ends as without, none is lost",
+        run: kill_api_server,
+    },
+    Scenario {
         name: "determinism",
         claim: "cluster and one process give the same bytes for 20 years of bars",
-        run: |e| determinism::run(e, "fixed"),
-    },
-];
-
-/// What does not hold yet or was not run yet: left out of a whole run, done when asked for by its full name.
-///
-/// `brake`: on a machine with two busy cores seven pods were rejected before the set was at zero; five are allowed.
-/// `quiet`: takes ten minutes, and was not run yet.
-pub const OPEN: [Scenario; 2] = [
-    Scenario {
-        name: "brake",
-        claim: "a kubelet that rejects pinned pods trips the brake after at most five",
-        run: kubelet_rejects,
-    },
-    Scenario {
-        name: "quiet",
-        claim: "ten minutes without a write by the operator but its lease",
-        run: |e| quiet::run(e, Duration::from_secs(600)),
+        run: determinism::run,
     },
 ];
 
@@ -142,13 +146,11 @@ pub fn run_all(environment: &Environment, filter: &str) -> Result<Counts> {
 /// None today; what fails is counted.
 pub fn run_some(environment: &Environment, filter: &str) -> Result<Counts> {
     let mut counts = Counts::default();
-    for scenario in ALL.iter().filter(|s| s.name.contains(filter)).chain(OPEN.iter().filter(|s| s.name == filter)) {
+    for scenario in ALL.iter().filter(|s| s.name.contains(filter)) {
         environment.console.chapter(scenario.name);
         let holds = environment.console.outcome(scenario.claim, (scenario.run)(environment));
         counts.add(Counts { passed: u64::from(holds), failed: u64::from(!holds) });
     }
-    // Each claim is in the counts already; the table is for the reader.
-    let _ = environment.console.table();
     Ok(counts)
 }
 
@@ -194,13 +196,32 @@ fn halted(environment: &Environment) -> Result<String> {
     halt::run(environment, TRADING, POLICY.name, POLICY.risk_profile)
 }
 
+/// Name of namespace, policy, profile and feed of the scenarios that kill something.
+const FAULTS: &str = "faults";
+const FAULTS_POLICY: PolicySpec<'static> =
+    PolicySpec { name: FAULTS, risk_profile: FAULTS, feed: FAULTS, placement: "Shared", pace: Pace::SHORT, ..POLICY };
+
 /// A policy of its own on a slow feed of its own, so that bars are left however long the scenarios before took.
-fn kill(environment: &Environment, victim: Victim) -> Result<String> {
-    const FAULTS: &str = "faults";
-    let spec = PolicySpec { name: FAULTS, risk_profile: FAULTS, feed: FAULTS, placement: "Shared", ..POLICY };
+fn victims(environment: &Environment) -> Result<()> {
     setup::namespace(environment, FAULTS)?;
     feed::start(environment, FAULTS, 10)?;
-    setup::policy(environment, FAULTS, &spec)?;
-    determinism::until_decided(environment, FAULTS, FAULTS, 20)?;
+    setup::policy(environment, FAULTS, &FAULTS_POLICY)?;
+    determinism::until_decided(environment, FAULTS, FAULTS, 20)
+}
+
+fn kill(environment: &Environment, victim: Victim) -> Result<String> {
+    victims(environment)?;
     faults::kill(environment, FAULTS, FAULTS, victim)
+}
+
+fn kill_api_server(environment: &Environment) -> Result<String> {
+    victims(environment)?;
+    setup::checkpoint(environment, FAULTS, "tactical-b")?;
+    setup::use_checkpoint(environment, FAULTS, FAULTS, "tactical-b")?;
+    let begun = setup::until_phase(environment, FAULTS, FAULTS, "Shadowing", Duration::from_secs(90))?;
+    let candidate = text(&begun, "/status/candidate/bundle").to_owned();
+    let evidence = faults::kill(environment, FAULTS, FAULTS, Victim::ApiServer)?;
+    let healthy = setup::until_phase(environment, FAULTS, FAULTS, "Healthy", Duration::from_secs(180))?;
+    ensure!(text(&healthy, "/status/stable/bundle") == candidate, "{candidate} was not promoted");
+    Ok(format!("{evidence}; the rollout begun before it promoted {candidate}"))
 }

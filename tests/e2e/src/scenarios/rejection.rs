@@ -26,16 +26,19 @@ pub fn expected(how: &str) -> &'static str {
     }
 }
 
-/// Applies one spoiled checkpoint and waits for its verdict; returns reason and message.
-///
-/// # Errors
-/// When it is not rejected, or for another reason.
-pub fn one(environment: &Environment, namespace: &str, how: &str) -> Result<String> {
+/// Applies one spoiled checkpoint.
+fn declare(environment: &Environment, namespace: &str, how: &str) -> Result<()> {
     let name = format!("spoiled-{how}");
     // A flipped byte is a file that differs from the digest that its author published: the digest of the sound file.
     let digest_of = if how == "flipped-byte" || how == "unreachable" { "tactical-a" } else { name.as_str() };
     let digest = artifacts::sha256(&environment.tree.checkpoint(digest_of))?;
     environment.kubectl.apply(namespace, &manifests::checkpoint(&name, &setup::uri(&name), &digest))?;
+    Ok(())
+}
+
+/// Waits for the verdict on a spoiled checkpoint; returns reason and message.
+fn verdict(environment: &Environment, namespace: &str, how: &str) -> Result<String> {
+    let name = format!("spoiled-{how}");
     let object = format!("modelcheckpoint/{name}");
     let value = environment.kubectl.until(&format!("a verdict on {name}"), Duration::from_secs(90), || {
         let value = environment.kubectl.get(namespace, &[&object])?.context("the checkpoint does not exist")?;
@@ -62,7 +65,10 @@ pub fn run(environment: &Environment, namespace: &str, policy: &str, faults: &[&
     let back_to = text(&before, "/spec/models/tactical/checkpointRef/name").to_owned();
     let mut lines = Vec::new();
     for how in faults {
-        lines.push(one(environment, namespace, how)?);
+        declare(environment, namespace, how)?;
+    }
+    for how in faults {
+        lines.push(verdict(environment, namespace, how)?);
     }
     let asked = format!("spoiled-{}", faults.first().context("at least one fault")?);
     setup::use_checkpoint(environment, namespace, policy, &asked)?;
