@@ -3,7 +3,7 @@
 //! | gate | Pass | Fail | Inconclusive | Error |
 //! |---|---|---|---|---|
 //! | MinBars | enough bars in this step | never | too few yet | never |
-//! | DeadlineMiss | share of bad answers within the limit, enough bars | lower bound of the share above the limit | between | no bar asked although bars were decided |
+//! | DeadlineMiss | share of bad answers within the limit, enough bars | lower bound of the share above the limit, more than one bad answer | between | no bar asked although bars were decided |
 //! | Turnover | ratio within the limit, enough bars | ratio above it (twice above it before enough bars) | too few bars | figures not finite |
 //! | PairedPnl | whole interval above minus the margin, enough bars | whole interval below minus the margin | between | bars asked and not measured, not a number |
 
@@ -100,7 +100,8 @@ fn deadline_miss(limit_bps: i64, goal: StepGoal<'_>, evidence: &Evidence) -> Gat
     }
     let rate_bps = bad as f64 / total as f64 * 10_000.0;
     let (lower, upper) = wilson(bad, total);
-    let verdict = if lower * 10_000.0 > limit_bps as f64 {
+    // One bad answer is an event, not yet a share: early in a step its lower bound is above any useful limit.
+    let verdict = if bad > 1 && lower * 10_000.0 > limit_bps as f64 {
         Verdict::Fail
     } else if rate_bps <= limit_bps as f64 && evidence.bars_in_step >= goal.min_bars {
         Verdict::Pass

@@ -37,6 +37,7 @@ impl Run {
             .join(" ");
         let mut command = Command::new(program);
         command.args(arguments).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        forget_cargo(&mut command);
         Self { command, shown, deadline: Duration::from_secs(600), input: None }
     }
 
@@ -96,6 +97,17 @@ impl Run {
             bail!("'{shown}' ended with {}:\n{}{}", finished.status, tail(&finished.stdout), tail(&finished.stderr));
         }
         Ok(finished.stdout)
+    }
+}
+
+/// Removes what `cargo run` told this program about itself: build scripts that look at it (that of ring) would run again, and
+/// half of the workspace be compiled again, whenever a compilation from here follows one by hand.
+pub fn forget_cargo(command: &mut Command) {
+    for (name, _) in std::env::vars_os() {
+        let told = name.to_str().is_some_and(|name| name.starts_with("CARGO_PKG_") || name.starts_with("CARGO_MANIFEST_"));
+        if told {
+            command.env_remove(name);
+        }
     }
 }
 

@@ -102,6 +102,13 @@ impl Environment {
         &self.directory
     }
 
+    /// A folder for what is made beside the cluster: its own directory is emptied and checked by the cluster program.
+    #[must_use]
+    pub fn scratch(&self, name: &str) -> PathBuf {
+        let cluster = self.directory.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        self.tree.work().join(format!("{cluster}-{name}"))
+    }
+
     /// Its kubeconfig.
     #[must_use]
     pub fn kubeconfig(&self) -> PathBuf {
@@ -125,9 +132,9 @@ impl Environment {
     pub fn helm(&self, arguments: &[&str]) -> Run {
         Run::new(self.bin.join("helm"), arguments)
             .env("KUBECONFIG", self.kubeconfig())
-            .env("HELM_CACHE_HOME", self.directory.join("helm"))
-            .env("HELM_CONFIG_HOME", self.directory.join("helm"))
-            .env("HELM_DATA_HOME", self.directory.join("helm"))
+            .env("HELM_CACHE_HOME", self.scratch("helm"))
+            .env("HELM_CONFIG_HOME", self.scratch("helm"))
+            .env("HELM_DATA_HOME", self.scratch("helm"))
             .directory(self.tree.root())
             .deadline(Duration::from_secs(180))
     }

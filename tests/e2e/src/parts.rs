@@ -6,6 +6,8 @@ use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result};
 
+use crate::command::forget_cargo;
+
 /// Tests that passed and failed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Counts {
@@ -70,7 +72,9 @@ fn plain(line: &str) -> Option<Counts> {
 /// When it cannot be started.
 pub fn run(runner: Runner, directory: &Path, command: &[&str], environment: &[(&str, String)]) -> Result<Counts> {
     let (program, arguments) = command.split_first().context("a command")?;
-    let mut child = Command::new(program)
+    let mut command_line = Command::new(program);
+    forget_cargo(&mut command_line);
+    let mut child = command_line
         .args(arguments)
         .current_dir(directory)
         .envs(environment.iter().map(|(name, value)| (*name, value)))

@@ -12,6 +12,7 @@ use tradewind_wire::client::{channel, within};
 use tradewind_wire::tls::Security;
 use tradewind_wire::v1;
 use tradewind_wire::v1::inference_client::InferenceClient;
+use tradewind_wire::v1::process_client::ProcessClient;
 
 use crate::messages::{Question, decision_from_wire};
 
@@ -32,6 +33,7 @@ pub struct Revisions {
 #[derive(Clone, Debug)]
 pub struct Revision {
     bundle: String,
+    process: ProcessClient<Channel>,
     client: InferenceClient<Channel>,
 }
 
@@ -50,7 +52,11 @@ impl Revisions {
         let by_name = || format!("{}:{PORT}", names::service_host(&names::inference(&self.policy, bundle), &self.namespace));
         let endpoint = self.elsewhere.get(bundle).cloned().unwrap_or_else(by_name);
         let channel = channel(&endpoint, &self.security).map_err(|error| error.to_string())?;
-        Ok(Revision { bundle: bundle.to_owned(), client: InferenceClient::new(channel) })
+        Ok(Revision {
+            bundle: bundle.to_owned(),
+            process: ProcessClient::new(channel.clone()),
+            client: InferenceClient::new(channel),
+        })
     }
 }
 
@@ -59,6 +65,13 @@ impl Revision {
     #[must_use]
     pub fn bundle(&self) -> &str {
         &self.bundle
+    }
+
+    /// Opens the connection ahead of the first question. One that cannot be opened shows at that question.
+    pub async fn connect(&mut self, deadline: Duration) {
+        if let Err(status) = within(deadline, self.process.describe(v1::DescribeRequest {})).await {
+            tracing::debug!(bundle = self.bundle, code = ?status.code(), "no connection yet");
+        }
     }
 
     /// Asks for a decision once. Idempotent.

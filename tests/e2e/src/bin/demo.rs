@@ -72,7 +72,7 @@ fn show(context: Option<&str>) -> Result<bool> {
         environment.console.chapter(&format!("{number}. {}", scenario.claim));
         let holds = environment.console.outcome(scenario.claim, scenario.run(&environment));
         ensure!(holds || scenario.name != "serving", "nothing else can be shown while the samples do not trade");
-        if scenario.name == "pinning" {
+        if scenario.name == "promotion" {
             // the longest replay goes on beside what is shown next
             determinism::begin(&environment)?;
         }

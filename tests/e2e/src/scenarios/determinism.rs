@@ -1,7 +1,6 @@
 //! The same bars through the cluster and through one process give the same bytes.
 
 use std::fs;
-use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
@@ -84,7 +83,7 @@ pub fn as_undisturbed(environment: &Environment, namespace: &str, spec: &PolicyS
     in_one_process(environment, spec, &bundle)?;
     let mut counts = Vec::new();
     for (name, cluster) in ["decisions", "orders", "fills"].iter().zip(&seen) {
-        let undisturbed = fs::read_to_string(folder(environment).join("out").join(format!("{name}.jsonl")))?;
+        let undisturbed = fs::read_to_string(environment.scratch("replay").join("out").join(format!("{name}.jsonl")))?;
         let mut both = cluster.lines().zip(undisturbed.lines()).zip(1..);
         if let Some(((cluster, alone), line)) = both.find(|((cluster, alone), _)| cluster != alone) {
             bail!("{name}, line {line}\ncluster:     {cluster}\nundisturbed: {alone}");
@@ -96,14 +95,9 @@ pub fn as_undisturbed(environment: &Environment, namespace: &str, spec: &PolicyS
     Ok(format!("bundle {bundle}: {} are those of a run without a fault, byte for byte", counts.join(", ")))
 }
 
-/// Where the run in one process leaves its ledgers.
-fn folder(environment: &Environment) -> PathBuf {
-    environment.directory().join("replay")
-}
-
 /// Digests of decisions, orders and fills of `tradewind-replay`.
 fn in_one_process(environment: &Environment, spec: &PolicySpec<'_>, bundle: &str) -> Result<Vec<String>> {
-    let folder = folder(environment);
+    let folder = environment.scratch("replay");
     if folder.exists() {
         fs::remove_dir_all(&folder)?;
     }
