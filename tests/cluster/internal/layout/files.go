@@ -16,7 +16,7 @@ const Inside = "/run/tradewind"
 const VolumesPath = "/var/lib/tradewind/volumes"
 
 // VolumesPerNode is the number of local PersistentVolumes of each node.
-const VolumesPerNode = 8
+const VolumesPerNode = 20
 
 const specName = "cluster.json"
 

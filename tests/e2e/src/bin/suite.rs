@@ -50,7 +50,10 @@ fn run(arguments: &Arguments) -> Result<Counts> {
     let (tree, console) = (Tree::find()?, Console::new());
     let wanted = |part: &str| arguments.only.iter().any(|one| one == part);
     if let Some(name) = &arguments.attach {
-        return scenarios::run_some(&Environment::attach(tree, console, name)?, &arguments.scenario);
+        let environment = Environment::attach(tree, console, name)?;
+        let counts = scenarios::run_some(&environment, &arguments.scenario)?;
+        let _ = environment.console.table();
+        return Ok(counts);
     }
     if wanted("rust") || wanted("oracles") {
         artifacts::tests(&tree, &console)?;

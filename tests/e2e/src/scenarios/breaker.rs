@@ -13,23 +13,34 @@ use crate::kubectl::{Poll, text};
 
 /// Name of namespace, policy, profile and feed.
 const NAME: &str = "fall";
-/// Allowed fall from the highest equity: the sample's 20 % would need larger positions than its limits allow.
-const MAX_DRAWDOWN_BPS: u32 = 300;
+/// A model that trades in nearly every bar: the trained ones hardly lose in those two years.
+const CHECKPOINT: &str = "spoiled-overtrader";
+/// Allowed fall from the highest equity: the sample's 20 % would take larger positions than its limits allow.
+const MAX_DRAWDOWN_BPS: u32 = 500;
 
 /// Replays June 2007 to June 2009, waits for the breaker, and clears it by its id.
 ///
 /// # Errors
 /// When it does not fire, lets an entry through, or clears by another id.
 pub fn run(environment: &Environment) -> Result<String> {
-    let spec = PolicySpec { name: NAME, risk_profile: NAME, feed: NAME, placement: "Shared", ..PolicySpec::SAMPLE };
+    let spec = PolicySpec {
+        name: NAME,
+        risk_profile: NAME,
+        checkpoint: CHECKPOINT,
+        feed: NAME,
+        placement: "Shared",
+        ..PolicySpec::SAMPLE
+    };
     setup::namespace(environment, NAME)?;
     environment.kubectl.apply(NAME, &manifests::risk_profile_with(NAME, MAX_DRAWDOWN_BPS))?;
     setup::checkpoint(environment, NAME, spec.checkpoint)?;
     environment.kubectl.apply(NAME, &manifests::trading_policy(&spec))?;
-    feed::start_from(environment, feed::BARS_OF_2008, NAME, 25)?;
+    feed::start_from(environment, feed::BARS_OF_2008, NAME, 40)?;
     let fired = until(environment, "the breaker to fire", |profile| !text(profile, "/status/breaker/id").is_empty())?;
     let why = text(&fired, "/status/breaker/reason").to_owned();
     ensure!(text(&fired, "/status/breaker/id") == "drawdown-1", "the breaker is {}", fired["status"]["breaker"]);
+    let when = text(&fired, "/status/lastTransition");
+    ensure!(when.starts_with("2008-09") || when.starts_with("2008-10"), "it fired at the bars of {when}");
     let columns = environment.kubectl.output(&["get", "riskprofiles", "-n", NAME])?;
     ensure!(columns.contains("drawdown-1") && columns.contains("ReduceOnly"), "`kubectl get rp` does not show it: {columns}");
 
@@ -48,7 +59,8 @@ pub fn run(environment: &Environment) -> Result<String> {
         Ok(if seen > entries { Poll::Ready(()) } else { Poll::NotYet(format!("{seen} entries")) })
     })?;
     feed::stop(environment, NAME)?;
-    Ok(format!("{why}\n{columns}no entry for the next {} bars; cleared by its own id only", decided.1))
+    setup::leave_namespace(environment, NAME)?;
+    Ok(format!("bar of {when}: {why}\n{columns}no entry for the next {} bars; cleared by its own id only", decided.1))
 }
 
 /// Waits until the profile is as wanted.

@@ -17,8 +17,8 @@ pub struct PolicySpec<'a> {
     pub inference_cpus: u32,
     /// Deadline of a rollout.
     pub deadline: &'a str,
-    /// `Safe`, `Standard` or `Aggressive`.
-    pub mode: &'a str,
+    /// Score from which the tactical stage acts, in basis points: another one makes another bundle.
+    pub execution_threshold_bps: u32,
     /// How long a rollout looks at its candidate.
     pub pace: Pace,
 }
@@ -49,7 +49,7 @@ impl PolicySpec<'static> {
         placement: "Pinned",
         inference_cpus: 1,
         deadline: "15m",
-        mode: "Standard",
+        execution_threshold_bps: 6500,
         pace: Pace::SAMPLE,
     };
 }
@@ -92,7 +92,8 @@ spec: {{role: Tactical, source: {{uri: "{uri}", sha256: "{sha256}"}}}}
 /// A TradingPolicy for the two recorded indices.
 #[must_use]
 pub fn trading_policy(spec: &PolicySpec<'_>) -> String {
-    let PolicySpec { name, risk_profile, checkpoint, feed, placement, inference_cpus, deadline, mode, pace } = spec;
+    let PolicySpec { name, risk_profile, checkpoint, feed, placement, inference_cpus, deadline, execution_threshold_bps, pace } =
+        spec;
     let ([shadow, first, second], misses) = (pace.bars, pace.max_deadline_miss_bps);
     format!(
         r#"apiVersion: tradewind.dev/v1alpha1
@@ -103,8 +104,9 @@ spec:
   feed: {feed}
   instruments: [{{symbol: SPX, pointValue: "1", tick: "0.01", lot: "1"}}, {{symbol: IXIC, pointValue: "1", tick: "0.01", lot: "1"}}]
   trading: Paper
-  mode: {mode}
+  mode: Standard
   models: {{tactical: {{checkpointRef: {{name: {checkpoint}}}}}}}
+  tactical: {{executionThresholdBps: {execution_threshold_bps}}}
   rollout:
     shadow: {{minBars: {shadow}}}
     steps: [{{weightBps: 1000, minBars: {first}}}, {{weightBps: 5000, minBars: {second}}}]

@@ -60,6 +60,15 @@ pub fn remove_namespace(environment: &Environment, name: &str) -> Result<()> {
     Ok(())
 }
 
+/// Begins to remove a scenario's namespace: what follows does not need it, and its processes should not go on.
+///
+/// # Errors
+/// When the API server refuses.
+pub fn leave_namespace(environment: &Environment, name: &str) -> Result<()> {
+    environment.kubectl.output(&["delete", "namespace", name, "--wait=false"])?;
+    Ok(())
+}
+
 /// Waits until a policy's rollout is in `phase`.
 ///
 /// # Errors

@@ -49,8 +49,9 @@ pub fn run(environment: &Environment) -> Result<String> {
     until(environment, "Healthy")?;
     let decisions = ledger::lines(environment, NAME, NAME, ledger::Kind::Decisions)?;
     let drivers = ledger::each_bar_once(&decisions)?;
-    feed::stop(environment, NAME)?;
     lines.push(format!("promote: Healthy on {}; {} bars, each decided once: {drivers:?}", stable(environment)?, decisions.len()));
+    feed::stop(environment, NAME)?;
+    setup::leave_namespace(environment, NAME)?;
     Ok(lines.join("\n"))
 }
 
@@ -75,10 +76,10 @@ fn paused(environment: &Environment, phase: &str) -> Result<String> {
 /// A newer bundle takes the place of the candidate, in the shadow and in the canary.
 fn superseded(environment: &Environment, spec: &PolicySpec<'_>) -> Result<String> {
     let mut seen = Vec::new();
-    for (phase, checkpoint, mode) in
-        [("Shadowing", "tactical-b", "Safe"), ("Shadowing", "tactical-a", "Safe"), ("Canary", "tactical-a", "Aggressive")]
+    for (phase, checkpoint, execution_threshold_bps) in
+        [("Shadowing", "tactical-b", 6600), ("Shadowing", "tactical-a", 6600), ("Canary", "tactical-a", 6700)]
     {
-        let newer = PolicySpec { checkpoint, mode, ..spec.clone() };
+        let newer = PolicySpec { checkpoint, execution_threshold_bps, ..spec.clone() };
         environment.kubectl.apply(NAME, &manifests::trading_policy(&newer))?;
         let before = seen.last().cloned().unwrap_or_default();
         let bundle = environment.kubectl.until("a candidate of its own", Duration::from_secs(60), || {
@@ -93,7 +94,7 @@ fn superseded(environment: &Environment, spec: &PolicySpec<'_>) -> Result<String
         }
     }
     // the third was in the canary: one more takes its place there
-    let newer = PolicySpec { checkpoint: "tactical-b", mode: "Aggressive", ..spec.clone() };
+    let newer = PolicySpec { checkpoint: "tactical-b", execution_threshold_bps: 6700, ..spec.clone() };
     environment.kubectl.apply(NAME, &manifests::trading_policy(&newer))?;
     let last = environment.kubectl.until("the newest candidate", Duration::from_secs(60), || {
         let now = get(environment)?;
