@@ -227,7 +227,7 @@ pub fn files_image(tree: &Tree, console: &Console) -> Result<PathBuf> {
         if context.exists() {
             fs::remove_dir_all(&context)?;
         }
-        for folder in ["bars", "bars-of-2008"] {
+        for folder in ["bars", "bars/of-2008"] {
             fs::create_dir_all(context.join(folder))?;
         }
         copy_all(&tree.work.join("checkpoints"), &context.join("checkpoints"), "safetensors")?;
@@ -235,7 +235,7 @@ pub fn files_image(tree: &Tree, console: &Console) -> Result<PathBuf> {
             let name = format!("{symbol}.csv");
             let all = fs::read_to_string(tree.bars().join(&name)).with_context(|| format!("bars of {symbol}"))?;
             fs::write(context.join("bars").join(&name), &all)?;
-            fs::write(context.join("bars-of-2008").join(&name), of_2008(&all))?;
+            fs::write(context.join("bars/of-2008").join(&name), of_2008(&all))?;
         }
         fs::copy("/bin/busybox", context.join("busybox")).context("busybox-static is not installed")?;
         pack(tree, &tree.root.join("manifests/samples/demo-files.Containerfile"), &context, FILES_IMAGE, &archive)
