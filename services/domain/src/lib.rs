@@ -15,6 +15,8 @@ pub mod orchestrator;
 pub mod orders;
 pub mod regime;
 pub mod routing;
+pub mod schema;
+pub mod session;
 pub mod shadow;
 pub mod side;
 pub mod sizing;

@@ -3,7 +3,8 @@
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use super::schema::{FeatureSchema, ROWS, SCHEMA};
+use super::momentum::HORIZONS;
+use super::schema::{ROWS, SCHEMA};
 
 /// Constants of one bundle's strategic features; decision-relevant, so part of the checkpoint's digest (ST-57).
 ///
@@ -305,7 +306,7 @@ impl StrategicConfig {
             u64::from(mlmi.slow_average),
             u64::from(self.kernel.window.max(self.atr.bars)) + 1,
             u64::from(self.profile.bars.max(self.skew.bars)),
-            u64::from(FeatureSchema::LONGEST_MOMENTUM) + 1,
+            u64::from(HORIZONS[1]) + 1,
             u64::from(self.volatility.bars) + 1,
             u64::from(self.mmd.volume_bars.max(2)) + u64::from(self.mmd.recent) + u64::from(self.mmd.reference) - 1,
         ];

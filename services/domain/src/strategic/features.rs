@@ -14,7 +14,7 @@ use super::mmd::{Mmd, MmdReading, Step};
 use super::momentum::{self, Momentum};
 use super::nwrqk::{Nwrqk, NwrqkReading};
 use super::regime_label::{RegimeLabel, RegimeLabeller};
-use super::schema::{COLUMNS, FeatureSchema, ROWS};
+use super::schema::{COLUMNS, ROWS};
 use super::skew::{self, VolumeSkew};
 use super::volatility::{Volatility, VolatilityReading};
 
@@ -126,7 +126,7 @@ impl StrategicFeatures {
     /// [`StrategicConfigError`] with every violation.
     pub fn new(config: &StrategicConfig, clock: BarClock) -> Result<Self, StrategicConfigError> {
         config.validate()?;
-        let momentum = [FeatureSchema::SHORT_MOMENTUM, FeatureSchema::LONGEST_MOMENTUM];
+        let momentum = momentum::HORIZONS;
         Ok(Self {
             clock,
             gaps: config.gaps,
@@ -303,8 +303,8 @@ fn row(candle: &Candle, readings: &Readings) -> Option<[f64; COLUMNS]> {
         lvn.strength(),
         hour_sin,
         hour_cos,
-        scaled(readings.momentum_20?, FeatureSchema::SHORT_MOMENTUM),
-        scaled(readings.momentum_50?, FeatureSchema::LONGEST_MOMENTUM),
+        scaled(readings.momentum_20?, momentum::HORIZONS[0]),
+        scaled(readings.momentum_50?, momentum::HORIZONS[1]),
         mmd.score.clamp(0.0, 1.0),
         volatility.column(),
         skew::column(readings.skew?),

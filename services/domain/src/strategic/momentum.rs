@@ -2,6 +2,8 @@
 
 use super::window::Window;
 
+/// Bars of `momentum_20` and `momentum_50`: part of the columns' names, so not configurable (ST-31).
+pub const HORIZONS: [u32; 2] = [20, 50];
 /// A smaller deviation of returns than this is none (ST-32).
 pub(super) const LEAST_DEVIATION: f64 = 1e-12;
 

@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::schema::{self, FeatureSchema, SHARE, SIGNED};
+
 /// Rows of a matrix: closed bars, oldest first (ST-6).
 pub const ROWS: usize = 48;
 /// Columns of a matrix (ST-8).
@@ -11,17 +13,8 @@ pub const AGENTS: [&str; 3] = ["mlmi", "nwrqk", "regime"];
 /// Columns that each agent sees (ST-7): its own features before the shared context.
 pub const AGENT_WIDTHS: [usize; 3] = [4, 4, 3];
 
-/// A versioned, named set of columns.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct FeatureSchema {
-    /// Name with version; a checkpoint that names another is refused.
-    pub name: &'static str,
-    /// Names in the order of the matrix.
-    pub columns: [&'static str; COLUMNS],
-}
-
 /// The schema implemented here: the layout of ST-8.
-pub const SCHEMA: FeatureSchema = FeatureSchema {
+pub const SCHEMA: FeatureSchema<COLUMNS> = FeatureSchema {
     name: "strategic-48x13-v1",
     columns: [
         "mlmi_value",
@@ -38,6 +31,7 @@ pub const SCHEMA: FeatureSchema = FeatureSchema {
         "volatility_30",
         "volume_profile_skew",
     ],
+    ranges: [SIGNED, SIGNED, SIGNED, SIGNED, SHARE, SHARE, SIGNED, SIGNED, SIGNED, SIGNED, SHARE, SIGNED, SIGNED],
 };
 
 /// What each agent sees by default, in its order (ST-7, ST-8).
@@ -50,9 +44,9 @@ const DEFAULT_FEATURES: [&[&str]; 3] = [
 /// Why columns and agents do not fit together.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum SchemaError {
-    /// No column has this name.
-    #[error("feature '{0}' is not a column of strategic-48x13-v1: use the names of the schema")]
-    UnknownFeature(String),
+    /// No column has this name, or another set of columns was given.
+    #[error(transparent)]
+    Columns(#[from] schema::SchemaError),
     /// No column has this number.
     #[error("feature index {0} is outside the matrix: use 0 to 12")]
     UnknownIndex(usize),
@@ -69,45 +63,6 @@ pub enum SchemaError {
         /// Number of columns needed.
         wanted: usize,
     },
-    /// Another set or order of columns.
-    #[error("feature {index} of the checkpoint is '{found}', the schema strategic-48x13-v1 has '{wanted}' there")]
-    OtherColumns {
-        /// First place that differs.
-        index: usize,
-        /// Name in the checkpoint.
-        found: String,
-        /// Name in the schema.
-        wanted: String,
-    },
-}
-
-impl FeatureSchema {
-    /// Bars of `momentum_20`.
-    pub const SHORT_MOMENTUM: u32 = 20;
-    /// Bars of `momentum_50`.
-    pub const LONGEST_MOMENTUM: u32 = 50;
-
-    /// Place of a column.
-    ///
-    /// # Errors
-    /// [`SchemaError::UnknownFeature`]
-    pub fn column(&self, name: &str) -> Result<usize, SchemaError> {
-        self.columns.iter().position(|column| *column == name).ok_or_else(|| SchemaError::UnknownFeature(name.to_owned()))
-    }
-
-    /// Accepts exactly these names in this order: what a manifest's `feature_names` must say (ST-57, SU-45).
-    ///
-    /// # Errors
-    /// [`SchemaError::OtherColumns`] names the first place that differs.
-    pub fn check<S: AsRef<str>>(&self, names: &[S]) -> Result<(), SchemaError> {
-        for index in 0..self.columns.len().max(names.len()) {
-            let (found, wanted) = (names.get(index).map_or("", S::as_ref), self.columns.get(index).copied().unwrap_or(""));
-            if found != wanted {
-                return Err(SchemaError::OtherColumns { index, found: found.to_owned(), wanted: wanted.to_owned() });
-            }
-        }
-        Ok(())
-    }
 }
 
 /// Id of an agent, its place in [`AGENTS`] (ST-155).
@@ -145,7 +100,8 @@ impl Gathers {
     /// # Errors
     /// [`SchemaError`]: a name that the schema does not have or a width that no network takes.
     pub fn from_names<S: AsRef<str>>(names: [&[S]; 3]) -> Result<Self, SchemaError> {
-        let columns = |names: &[S]| names.iter().map(|name| SCHEMA.column(name.as_ref())).collect::<Result<Vec<_>, _>>();
+        let columns =
+            |names: &[S]| names.iter().map(|name| SCHEMA.column(name.as_ref())).collect::<Result<Vec<_>, schema::SchemaError>>();
         let [mlmi, nwrqk, regime] = names.map(columns);
         Self::from_indices([mlmi?, nwrqk?, regime?])
     }
@@ -194,18 +150,14 @@ mod tests {
         assert_eq!(agent_id("fvg").unwrap_err().to_string(), "agent 'fvg' is unknown: the agents are mlmi, nwrqk and regime");
     }
 
-    /// ST-57, SU-45: other names, another order, too few columns.
+    /// ST-155, X-2: widths, numbers and names that the schema does not have.
     #[test]
-    fn another_schema_is_refused() {
-        assert_eq!(SCHEMA.check(&SCHEMA.columns), Ok(()));
-        let mut swapped = SCHEMA.columns;
-        swapped.swap(3, 4);
-        assert!(matches!(SCHEMA.check(&swapped), Err(SchemaError::OtherColumns { index: 3, .. })));
-        assert!(matches!(SCHEMA.check(&SCHEMA.columns[..12]), Err(SchemaError::OtherColumns { index: 12, .. })));
+    fn unfit_columns_are_refused() {
         let width = Gathers::from_indices([vec![0, 1, 9], vec![2, 3, 4, 5], vec![10, 11, 12]]);
         assert_eq!(width, Err(SchemaError::Width { agent: "mlmi", found: 3, wanted: 4 }));
         let outside = serde_json::from_str::<Gathers>("[[0,1,9,13],[2,3,4,5],[10,11,12]]").unwrap_err().to_string();
         assert!(outside.contains("feature index 13 is outside"), "{outside}");
-        assert_eq!(SCHEMA.column("momentum_30"), Err(SchemaError::UnknownFeature("momentum_30".into())));
+        let names = Gathers::from_names([&["momentum_30"], &[], &[]]).unwrap_err().to_string();
+        assert_eq!(names, "feature 'momentum_30' is not a column of strategic-48x13-v1: use the names of the schema");
     }
 }

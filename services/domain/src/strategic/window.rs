@@ -2,23 +2,23 @@
 
 /// Ring of the newest values whose content is always one chronological slice: each value is written twice.
 #[derive(Clone, Debug)]
-pub struct Window {
+pub struct Window<T = f64> {
     capacity: usize,
     next: usize,
     len: usize,
-    values: Vec<f64>,
+    values: Vec<T>,
 }
 
-impl Window {
+impl<T: Copy + Default> Window<T> {
     /// An empty window over `capacity` values, at least 1. All memory is taken here.
     #[must_use]
     pub fn new(capacity: usize) -> Self {
         let capacity = capacity.max(1);
-        Self { capacity, next: 0, len: 0, values: vec![0.0; 2 * capacity] }
+        Self { capacity, next: 0, len: 0, values: vec![T::default(); 2 * capacity] }
     }
 
     /// Adds the newest value; the oldest leaves a full window and is returned.
-    pub fn push(&mut self, value: f64) -> Option<f64> {
+    pub fn push(&mut self, value: T) -> Option<T> {
         let oldest = self.is_full().then(|| self.values[self.next]);
         self.values[self.next] = value;
         self.values[self.next + self.capacity] = value;
@@ -29,7 +29,7 @@ impl Window {
 
     /// Oldest first.
     #[must_use]
-    pub fn slice(&self) -> &[f64] {
+    pub fn slice(&self) -> &[T] {
         if self.is_full() { &self.values[self.next..self.next + self.capacity] } else { &self.values[..self.len] }
     }
 

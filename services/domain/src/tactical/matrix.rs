@@ -1,5 +1,7 @@
 //! The 60x7 matrices: what a decision is made from, in the form for people and in the form for networks.
 
+use crate::schema::{FeatureSchema, SHARE, SIGNED};
+
 use super::NetworkError;
 
 /// Rows of a matrix: completed bars, oldest first (TA-4).
@@ -8,8 +10,22 @@ pub const ROWS: usize = 60;
 pub const COLUMNS: usize = 7;
 /// Agents in the order of every list: `fvg`, `momentum`, `entry` (TA-16).
 pub const AGENTS: [&str; 3] = ["fvg", "momentum", "entry"];
-/// Name of the feature schema implemented here; a checkpoint that names another is refused (TA-8).
-pub const FEATURE_SCHEMA: &str = "tactical-60x7-v1";
+/// The schema implemented here; a checkpoint that names another is refused (TA-5, TA-8).
+pub const SCHEMA: FeatureSchema<COLUMNS> = FeatureSchema {
+    name: "tactical-60x7-v1",
+    columns: [
+        "fvg_bullish_active",
+        "fvg_bearish_active",
+        "fvg_nearest_level",
+        "fvg_age",
+        "fvg_mitigation_signal",
+        "price_momentum_5",
+        "volume_ratio",
+    ],
+    ranges: [SHARE, SHARE, SIGNED, SHARE, SHARE, SIGNED, SHARE],
+};
+/// Name of [`SCHEMA`].
+pub const FEATURE_SCHEMA: &str = SCHEMA.name;
 
 /// What the networks see: row 0 = oldest, row 59 = newest, normalised columns of TA-8.
 pub type Matrix = [[f32; COLUMNS]; ROWS];

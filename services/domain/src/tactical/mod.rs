@@ -21,7 +21,9 @@ pub use features::{FeatureError, FeatureState, HISTORY, RawRow, Snapshot};
 pub use gaps::{Gap, GapFeatures, GapSide, GapTracker};
 pub use indicators::{Atr, Momentum, VolumeRatio, momentum_feature, volume_feature};
 pub use intent::{Levels, confidence_multiplier, levels, scaled_size};
-pub use matrix::{AGENTS, COLUMNS, FEATURE_SCHEMA, Logits, Matrix, MatrixError, Network, ROWS, check_matrix, matrix_from_flat};
+pub use matrix::{
+    AGENTS, COLUMNS, FEATURE_SCHEMA, Logits, Matrix, MatrixError, Network, ROWS, SCHEMA, check_matrix, matrix_from_flat,
+};
 pub use synergy::{Synergy, SynergySource, momentum_rule};
 
 /// Why networks gave no answer.
