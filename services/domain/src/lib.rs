@@ -16,6 +16,7 @@ pub mod money;
 pub mod orchestrator;
 pub mod orders;
 pub mod regime;
+pub mod risk_state;
 pub mod routing;
 pub mod schema;
 pub mod session;
