@@ -55,7 +55,8 @@ pub struct GapTracker {
     /// Body sizes of the newest `lookback` bars as a ring, and their sum.
     bodies: Vec<i64>,
     next_body: usize,
-    body_sum: i64,
+    /// Wide, because prices of any size may come.
+    body_sum: i128,
     /// Ascending by creation; at most one more per bar, none older than `max_age`.
     open: Vec<Gap>,
 }
@@ -122,11 +123,11 @@ impl GapTracker {
 
     fn remember(&mut self, bar: &Bar) {
         let size = body(bar);
-        self.body_sum += size;
+        self.body_sum += i128::from(size);
         if self.bodies.len() < self.lookback {
             self.bodies.push(size);
         } else {
-            self.body_sum -= self.bodies[self.next_body];
+            self.body_sum -= i128::from(self.bodies[self.next_body]);
             self.bodies[self.next_body] = size;
             self.next_body = (self.next_body + 1) % self.lookback;
         }

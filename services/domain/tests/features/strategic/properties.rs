@@ -8,7 +8,7 @@ use tradewind_domain::strategic::{
 };
 use tradewind_domain::time::Nanos;
 
-use super::series::{MINUTE, generated};
+use crate::series::{MINUTE, generated};
 
 /// Short samples, so that a row exists after 59 bars.
 fn short_config() -> StrategicConfig {

@@ -1,4 +1,4 @@
-//! Strategic features on generated, random and recorded bars.
+//! Features on generated, random and recorded bars.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -8,8 +8,9 @@
     clippy::float_cmp
 )]
 
-mod causality;
-mod definition;
-mod properties;
+mod allocation;
+mod contexts;
+mod recordings;
 mod series;
-mod vectors;
+mod strategic;
+mod tactical;

@@ -3,6 +3,8 @@
 use std::path::{Path, PathBuf};
 
 use sha2::{Digest, Sha256};
+use tradewind_domain::bar::Bar;
+use tradewind_domain::instrument::Ticks;
 use tradewind_domain::strategic::Candle;
 use tradewind_domain::time::Nanos;
 
@@ -50,7 +52,8 @@ pub(crate) fn intraday(name: &str, sha256: &str, minutes: i64) -> Option<Vec<Can
     Some(read(&bytes, minutes))
 }
 
-fn read(text: &[u8], minutes: i64) -> Vec<Candle> {
+/// Bars of a recording, numbered from 0.
+pub(crate) fn read(text: &[u8], minutes: i64) -> Vec<Candle> {
     let lines = std::str::from_utf8(text).unwrap().lines().skip(1);
     lines
         .enumerate()
@@ -71,7 +74,7 @@ fn instant(stamp: &str) -> i64 {
     // Years begin in March here, so that the leap day is the last.
     let (y, m) = if month > 2 { (year, month - 3) } else { (year - 1, month + 9) };
     let days = 365 * y + y / 4 - y / 100 + y / 400 + (153 * m + 2) / 5 + day - 1 - 719_468;
-    (days * 1440 + part(11, 13) * 60 + part(14, 16)) * MINUTE
+    (days * 1440 + part(11, 13) * 60 + part(14, 16)) * MINUTE + part(17, 19) * (MINUTE / 60)
 }
 
 /// Joins complete groups of shorter bars, so many each, to 30-minute bars.
@@ -95,4 +98,15 @@ pub(crate) fn half_hours(bars: &[Candle], each: usize) -> Vec<Candle> {
 /// Numbers bars anew from 0.
 pub(crate) fn numbered(bars: &[Candle]) -> Vec<Candle> {
     (0..).zip(bars).map(|(index, bar)| Candle { index, ..*bar }).collect()
+}
+
+/// The same bars in ticks.
+pub(crate) fn in_ticks(bars: &[Candle], tick: f64) -> Vec<Bar> {
+    let ticks = |price: f64| Ticks((price / tick).round() as i64);
+    let bar = |candle: &Candle| {
+        let [open, high, low, close] = [candle.open, candle.high, candle.low, candle.close].map(ticks);
+        let time = candle.close_time;
+        Bar { index: candle.index, open_time: time, close_time: time, open, high, low, close, volume: candle.volume }
+    };
+    bars.iter().map(bar).collect()
 }

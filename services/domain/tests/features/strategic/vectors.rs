@@ -14,7 +14,7 @@ use tradewind_domain::strategic::{
     SynergyConfig, pooled,
 };
 
-use super::series::generated;
+use crate::series::generated;
 
 fn near(seen: f64, wanted: f64) {
     assert!((seen - wanted).abs() <= 1e-7, "{seen} instead of {wanted}");

@@ -1,0 +1,6 @@
+//! The 48x13 matrix.
+
+mod causality;
+mod definition;
+mod properties;
+mod vectors;

@@ -1,0 +1,4 @@
+//! The 60x7 matrix.
+
+mod causality;
+mod properties;
