@@ -26,4 +26,5 @@ pub mod sizing;
 pub mod strategic;
 pub mod tactical;
 pub mod time;
+pub mod value_at_risk;
 pub mod venue;
