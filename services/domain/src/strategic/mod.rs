@@ -39,4 +39,4 @@ pub use features::{RETAINED, Readings, Snapshot, StrategicFeatureError, Strategi
 pub use inputs::{Normaliser, NormaliserError, PolicyInput};
 pub use kernel_sum::gaussian_sum;
 pub use matrix::{CheckedMatrix, Fill, LEAST_ROWS, MAX_BAD_CELLS, Matrix, MatrixError, MatrixPolicy, feature_hash, pooled};
-pub use schema::{AGENT_WIDTHS, AGENTS, COLUMNS, Gathers, ROWS, SCHEMA, SchemaError, agent_id};
+pub use schema::{AGENT_WIDTHS, AGENTS, COLUMNS, FeatureSchema, Gathers, ROWS, SCHEMA, SchemaError, agent_id};

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::schema::{self, FeatureSchema, SHARE, SIGNED};
+use crate::schema::{self, SHARE, SIGNED};
 
 /// Rows of a matrix: closed bars, oldest first (ST-6).
 pub const ROWS: usize = 48;
@@ -13,8 +13,11 @@ pub const AGENTS: [&str; 3] = ["mlmi", "nwrqk", "regime"];
 /// Columns that each agent sees (ST-7): its own features before the shared context.
 pub const AGENT_WIDTHS: [usize; 3] = [4, 4, 3];
 
+/// A schema of 13 columns.
+pub type FeatureSchema = schema::FeatureSchema<COLUMNS>;
+
 /// The schema implemented here: the layout of ST-8.
-pub const SCHEMA: FeatureSchema<COLUMNS> = FeatureSchema {
+pub const SCHEMA: FeatureSchema = FeatureSchema {
     name: "strategic-48x13-v1",
     columns: [
         "mlmi_value",

@@ -2,8 +2,9 @@
 
 use proptest::prelude::*;
 use tradewind_domain::bar::Bar;
-use tradewind_domain::execution_context;
+use tradewind_domain::execution_context::{self, Equity, MarketState, PortfolioState, TradeSignal, execution_context};
 use tradewind_domain::instrument::{Lots, Ticks};
+use tradewind_domain::microstructure::MicrostructureReading;
 use tradewind_domain::money::Money;
 use tradewind_domain::risk_state::blocks::{
     BLOCK, PORTFOLIO, PortfolioInputs, SIZING, STOPS, STRATEGY, SizingInputs, StopInputs, concentration, critic_input,
@@ -14,6 +15,7 @@ use tradewind_domain::risk_state::excursion::Excursion;
 use tradewind_domain::risk_state::strategies::StrategyFigures;
 use tradewind_domain::risk_state::{self, AccountReading, PriceReading, RawRiskState, RiskAges, RiskInputs, RiskScaler};
 use tradewind_domain::schema::FeatureVector;
+use tradewind_domain::session::{SessionCalendar, SessionConfig};
 use tradewind_domain::side::Side;
 use tradewind_domain::time::Nanos;
 use tradewind_domain::{strategic, tactical};
@@ -267,6 +269,33 @@ proptest! {
             let Ok(block) = block else { continue };
             prop_assert!(block.to_f32().iter().all(|value| value.is_finite()));
             for (value, [least, most]) in block.values().iter().zip(block.schema().ranges) {
+                prop_assert!((least..=most).contains(value));
+            }
+        }
+    }
+
+    /// EX-10: whatever comes, an execution context is finite as f32 and within its ranges, or there is none.
+    #[test]
+    fn execution_contexts_are_finite_or_refused(
+        f in prop::collection::vec(prop_oneof![19 => 0.0..=1.0_f64, 1 => any_float()], 6),
+        (bid, spread) in (prop_oneof![9 => 1..1_000_000_i64, 1 => any::<i64>()], prop_oneof![9 => 0..1_000_i64, 1 => any::<i64>()]),
+        [position, limit, now, at] in any::<[i64; 4]>(),
+        units in [1..i64::MAX, -1_000..1_000_000_000_i64, -1_000..1_000_000_000, 0..1_000_000_000],
+    ) {
+        let ask = bid.saturating_add(spread);
+        let calendar = SessionCalendar::new(&SessionConfig::default()).unwrap();
+        let side = Side::from_sign(position);
+        let signal = TradeSignal { side, confidence: f[0], synergy_strength: Some(f[1]), urgency: Some(f[2]), at: Nanos(now.min(at)) };
+        let minute = MicrostructureReading { volume_ratio: Some(f[3]), spread_ratio: None, volatility: Some(f[4]) };
+        let market = MarketState { best_bid: Ticks(bid), best_ask: Ticks(ask), depth: Some(f[5]), minute };
+        let [equity, available_margin, unrealised, var] = units.map(Money::from_units);
+        let portfolio = PortfolioState {
+            equity: Some(equity), available_margin, unrealised, position: Lots(position), position_limit: Some(Lots(limit)), var,
+            var_limit: equity,
+        };
+        if let Ok(context) = execution_context(&signal, &market, &portfolio, &calendar, Nanos(now), Equity::Required) {
+            prop_assert!(context.to_f32().iter().all(|value| value.is_finite()));
+            for (value, [least, most]) in context.values().iter().zip(context.schema().ranges) {
                 prop_assert!((least..=most).contains(value));
             }
         }

@@ -28,7 +28,14 @@ pub(crate) fn recordings() -> Vec<Recording> {
         .collect();
     files.sort();
     let shared = files.iter().map(|path| recording(path, minutes(path)));
-    daily.into_iter().chain(shared).collect()
+    let mut found: Vec<Recording> = Vec::new();
+    for recording in daily.into_iter().chain(shared) {
+        // The daily bars lie beside the checkout, too.
+        if found.iter().all(|other| other.bars != recording.bars) {
+            found.push(recording);
+        }
+    }
+    found
 }
 
 fn recording(path: &Path, minutes: i64) -> Recording {

@@ -3,7 +3,7 @@
 use proptest::prelude::*;
 use tradewind_domain::strategic::synergy::SignalSource;
 use tradewind_domain::strategic::{
-    BarClock, COLUMNS, Candle, CandleError, CheckedMatrix, MatrixPolicy, MmdConfig, SharedContext, StrategicConfig,
+    BarClock, COLUMNS, Candle, CandleError, CheckedMatrix, MatrixPolicy, MmdConfig, SCHEMA, SharedContext, StrategicConfig,
     StrategicFeatureError, StrategicFeatures, SynergyConfig, VolatilityConfig,
 };
 use tradewind_domain::time::Nanos;
@@ -22,13 +22,6 @@ fn short_config() -> StrategicConfig {
 fn state() -> StrategicFeatures {
     StrategicFeatures::new(&short_config(), BarClock::default()).unwrap()
 }
-
-/// Least and largest value of each column (ST-8).
-const RANGES: [[f64; 2]; COLUMNS] = {
-    let both = [-1.0, 1.0];
-    let share = [0.0, 1.0];
-    [both, both, both, both, share, share, both, both, both, both, share, both, both]
-};
 
 /// What is chosen of one bar: relative step, wicks, volume, missing bars.
 type Choice = (f64, f64, f64, f64, i64);
@@ -60,7 +53,7 @@ fn check(bars: &[Candle]) -> Result<(), TestCaseError> {
     for bar in bars {
         let snapshot = *state.push(bar).unwrap();
         let Some(row) = snapshot.row else { continue };
-        for ((column, value), [least, most]) in row.into_iter().enumerate().zip(RANGES) {
+        for ((column, value), [least, most]) in row.into_iter().enumerate().zip(SCHEMA.ranges) {
             prop_assert!((least..=most).contains(&value), "bar {}, column {column} is {value}", bar.index);
         }
         prop_assert!([-1.0, 0.0, 1.0].contains(&row[1]));
