@@ -6,6 +6,7 @@
 pub mod account;
 pub mod bar;
 pub mod breaker;
+pub mod categorical;
 pub mod evidence;
 pub mod execution_context;
 pub mod gates;

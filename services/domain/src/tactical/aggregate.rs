@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::categorical::{self, argmax};
+
 use super::config::TacticalConfig;
 use super::matrix::{AGENTS, Logits};
 use super::synergy::Synergy;
@@ -112,15 +114,10 @@ pub struct Aggregate {
     pub hold: Option<HoldReason>,
 }
 
-/// One softmax over `logits / temperature` (TA-21), shifted by the largest so that it cannot overflow.
-/// `None` when an input is not finite.
+/// One softmax over `logits / temperature` (TA-21). `None` when an input is not finite.
 #[must_use]
 pub fn softmax(logits: [f32; 3], temperature: f64) -> Option<[f64; 3]> {
-    let scaled = logits.map(|logit| f64::from(logit) / temperature);
-    let largest = scaled.iter().copied().fold(f64::NEG_INFINITY, f64::max);
-    let weights = scaled.map(|value| libm::exp(value - largest));
-    let sum: f64 = weights.iter().sum();
-    scaled.iter().all(|value| value.is_finite()).then(|| weights.map(|weight| weight / sum))
+    categorical::softmax(logits.map(|logit| f64::from(logit) / temperature))
 }
 
 /// Distributions of the three agents; `None` when a logit is not finite.
@@ -128,11 +125,6 @@ pub fn softmax(logits: [f32; 3], temperature: f64) -> Option<[f64; 3]> {
 pub fn distributions(logits: &Logits, config: &TacticalConfig) -> Option<[[f64; 3]; 3]> {
     let [fvg, momentum, entry] = config.temperatures.by_agent();
     Some([softmax(logits[0], fvg)?, softmax(logits[1], momentum)?, softmax(logits[2], entry)?])
-}
-
-/// Lowest index of the largest probability (TA-22).
-fn argmax(probabilities: &[f64; 3]) -> usize {
-    (1..3).fold(0, |best, index| if probabilities[index] > probabilities[best] { index } else { best })
 }
 
 /// TA-27, steps 1 to 6. Without a synergy the scores are computed with the default weights and nothing executes (TA-29).
