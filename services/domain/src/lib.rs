@@ -11,6 +11,7 @@ pub mod evidence;
 pub mod execution_context;
 pub mod gates;
 pub mod instrument;
+pub mod kelly;
 pub mod limits;
 pub mod microstructure;
 pub mod money;
