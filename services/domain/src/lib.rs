@@ -9,6 +9,7 @@ pub mod breaker;
 pub mod categorical;
 pub mod evidence;
 pub mod execution_context;
+pub mod execution_plan;
 pub mod gates;
 pub mod instrument;
 pub mod kelly;

@@ -1,5 +1,7 @@
 //! From a score and a range to size, stop and target.
 
+use serde::{Deserialize, Serialize};
+
 use crate::instrument::{Lots, Ticks};
 
 use super::config::TacticalConfig;
@@ -10,7 +12,7 @@ const ON_TICK: f64 = 1e-6;
 const ON_LOT: f64 = 1e-9;
 
 /// Stop and target of a qualified trade.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Levels {
     /// Protective stop.
     pub stop: Ticks,
@@ -31,21 +33,31 @@ pub fn scaled_size(base: Lots, multiplier: f64) -> Lots {
     Lots((base.0 as f64 * multiplier + ON_LOT).floor() as i64)
 }
 
-/// TA-31: stop and target around `close` for `side` (+1 long, -1 short), on ticks: the stop away from the
-/// price, the target toward it. `None` when the range leaves no room for them; NaN is such a range.
+/// TA-31: stop and target around `close` for `side` (+1 long, -1 short).
 #[must_use]
-#[allow(clippy::cast_precision_loss)]
 pub fn levels(side: i8, close: Ticks, atr_ticks: f64, config: &TacticalConfig) -> Option<Levels> {
-    let (price, side) = (close.0 as f64, f64::from(side));
-    let stop = on_tick(price - side * config.stop_atr_multiple * atr_ticks, -side)?;
-    let target = on_tick(price + side * config.take_profit_atr_multiple * atr_ticks, -side)?;
-    let apart = if side > 0.0 { stop < close && close < target } else { target < close && close < stop };
-    (apart && stop.0 > 0 && target.0 > 0).then_some(Levels { stop, target })
+    Levels::around(side, close, config.stop_atr_multiple * atr_ticks, config.take_profit_atr_multiple * atr_ticks)
 }
 
-/// The nearest tick in the direction of `toward`; a price within float dust of a tick is that tick.
+impl Levels {
+    /// Stop and target at these distances (ticks, above 0) from a price, for `side` (+1 long, -1 short), on ticks: the
+    /// stop away from the price, the target toward it (TA-31, EX-33). `None` when a distance leaves no room for them;
+    /// NaN is such a distance.
+    #[must_use]
+    #[allow(clippy::cast_precision_loss)]
+    pub fn around(side: i8, price: Ticks, stop_distance: f64, target_distance: f64) -> Option<Self> {
+        let (at, side) = (price.0 as f64, f64::from(side));
+        let stop = on_tick(at - side * stop_distance, -side)?;
+        let target = on_tick(at + side * target_distance, -side)?;
+        let apart = if side > 0.0 { stop < price && price < target } else { target < price && price < stop };
+        (apart && stop.0 > 0 && target.0 > 0).then_some(Self { stop, target })
+    }
+}
+
+/// The nearest tick in the direction of `toward`; a price within float dust of a tick is that tick. `None` when it is
+/// no figure or beyond every market.
 #[allow(clippy::cast_possible_truncation)]
-fn on_tick(price: f64, toward: f64) -> Option<Ticks> {
+pub(crate) fn on_tick(price: f64, toward: f64) -> Option<Ticks> {
     if !price.is_finite() || price.abs() > 1e15 {
         return None;
     }

@@ -20,6 +20,7 @@ pub use engine::{Decision, Engine, EngineError};
 pub use features::{FeatureError, FeatureState, HISTORY, RawRow, Snapshot};
 pub use gaps::{Gap, GapFeatures, GapSide, GapTracker};
 pub use indicators::{Atr, Momentum, VolumeRatio, momentum_feature, volume_feature};
+pub(crate) use intent::on_tick;
 pub use intent::{Levels, confidence_multiplier, levels, scaled_size};
 pub use matrix::{
     AGENTS, COLUMNS, FEATURE_SCHEMA, Logits, Matrix, MatrixError, Network, ROWS, SCHEMA, check_matrix, matrix_from_flat,
