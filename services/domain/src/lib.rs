@@ -20,6 +20,7 @@ pub mod orchestrator;
 pub mod orders;
 pub mod regime;
 pub mod risk_state;
+pub mod risk_agents;
 pub mod routing;
 pub mod schema;
 pub mod session;
