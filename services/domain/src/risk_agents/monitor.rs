@@ -85,10 +85,11 @@ pub fn reduction(held: Lots, share: f64) -> Lots {
     Lots(-held.0.signum() * closed)
 }
 
-/// Share of every position to close so that the margin in use falls to a target (RK-99), 0 to 1; both in percent.
+/// Share of every position to close so that the margin in use falls to a target (RK-99), 0 to 1; both in percent. 0 at
+/// or below the target, and for what is no figure.
 #[must_use]
 pub fn margin_reduction_share(current_pct: f64, target_pct: f64) -> f64 {
-    (1.0 - target_pct / current_pct).max(0.0).min(1.0)
+    if current_pct > target_pct { (1.0 - target_pct / current_pct).clamp(0.0, 1.0) } else { 0.0 }
 }
 
 #[cfg(test)]

@@ -140,7 +140,7 @@ fn rule(position: &HeldPosition, sign: f64, config: &RiskAgentsConfig) -> (f64, 
     let adjusted = rule.atr_multiple * position.atr_ticks * (1.0 + rule.volatility_share * position.volatility_percentile);
     let time_factor = (1.0 - rule.daily_decay * position.hours_held / 24.0).max(rule.least_time_factor);
     let profit = sign * (in_ticks(position.price) - entry);
-    let trailing = (profit > adjusted).then(|| entry + sign * rule.trail_share * profit);
+    let trailing = (profit > adjusted).then_some(entry + sign * rule.trail_share * profit);
     (entry - sign * adjusted * time_factor, trailing)
 }
 
