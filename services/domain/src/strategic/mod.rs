@@ -1,13 +1,15 @@
 //! The strategic stage: 30-minute bars to the 48x13 matrix, indicator signals to synergy events.
 //!
 //! [`StrategicFeatures`] turns closed bars into rows, [`CheckedMatrix`] judges a matrix, [`SharedContext`] and
-//! [`PolicyInput`] make of it what each network sees, [`synergy`] finds the patterns that ask for a decision.
+//! [`PolicyInput`] make of it what each network sees, [`synergy`] finds the patterns that ask for a decision,
+//! [`decision`] makes it.
 
 pub mod atr;
 mod candle;
 mod clock;
 mod config;
 mod context;
+pub mod decision;
 mod degraded;
 mod features;
 mod inputs;

@@ -3,7 +3,6 @@
 use serde::{Deserialize, Serialize};
 
 use crate::strategic::config::SynergyConfig;
-use crate::tactical::Synergy;
 
 use super::signals::{Signal, SignalKind};
 
@@ -81,18 +80,6 @@ impl SynergyEvent {
     #[must_use]
     pub const fn bars_to_complete(&self) -> u64 {
         self.slot - self.first_slot
-    }
-}
-
-impl From<&SynergyEvent> for Synergy {
-    /// The context of tactical decisions.
-    fn from(event: &SynergyEvent) -> Self {
-        Self {
-            synergy_type: event.synergy_type.name().to_owned(),
-            direction: event.direction,
-            confidence: event.confidence,
-            source: "Strategic".to_owned(),
-        }
     }
 }
 
@@ -235,6 +222,8 @@ mod tests {
     #![allow(clippy::unwrap_used)]
     use super::SignalKind::{Fvg, Mlmi, Nwrqk};
     use super::*;
+    use crate::strategic::synergy::AcceptedEvent;
+    use crate::tactical::Synergy;
 
     fn signal(kind: SignalKind, direction: i8, slot: u64) -> Signal {
         let strength = match kind {
@@ -343,7 +332,7 @@ mod tests {
         let json = serde_json::to_value(event).unwrap();
         assert_eq!(json["synergyType"], "TYPE_3");
         assert_eq!(json["signalSequence"], serde_json::json!(["nwrqk", "fvg", "mlmi"]));
-        let synergy = Synergy::from(&event);
+        let synergy = Synergy::from(&AcceptedEvent::from(&event));
         assert_eq!((synergy.synergy_type.as_str(), synergy.direction, synergy.source.as_str()), ("TYPE_3", -1, "Strategic"));
     }
 }

@@ -1,10 +1,13 @@
 //! Events from outside: what is no event is refused and counted.
 
 use crate::strategic::config::SynergyConfig;
+use crate::tactical::Synergy;
 use crate::time::Nanos;
 
-use super::detector::SynergyType;
+use super::detector::{SynergyEvent, SynergyType};
 
+/// Who gives the context, as recorded.
+const SOURCE: &str = "Strategic";
 const NANOS_PER_SECOND: i64 = 1_000_000_000;
 
 /// What a message claims to be an event; a field that did not come is `None`.
@@ -31,6 +34,25 @@ pub struct AcceptedEvent {
     pub direction: i8,
     /// 0 to 1.
     pub confidence: f64,
+}
+
+impl From<&SynergyEvent> for AcceptedEvent {
+    /// An event of the detector needs no further check.
+    fn from(event: &SynergyEvent) -> Self {
+        Self { synergy_type: event.synergy_type, direction: event.direction, confidence: event.confidence }
+    }
+}
+
+impl From<&AcceptedEvent> for Synergy {
+    /// The context of tactical decisions.
+    fn from(event: &AcceptedEvent) -> Self {
+        Self {
+            synergy_type: event.synergy_type.name().to_owned(),
+            direction: event.direction,
+            confidence: event.confidence,
+            source: SOURCE.to_owned(),
+        }
+    }
 }
 
 /// Why an event is refused (ST-45); the text is the label of `strategic_synergy_rejected_total{cause}`.
