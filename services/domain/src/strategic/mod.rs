@@ -2,7 +2,7 @@
 //!
 //! [`StrategicFeatures`] turns closed bars into rows, [`CheckedMatrix`] judges a matrix, [`SharedContext`] and
 //! [`PolicyInput`] make of it what each network sees, [`synergy`] finds the patterns that ask for a decision,
-//! [`decision`] makes it.
+//! [`decision`] makes it, and [`StrategicEngine`] wires the parts.
 
 pub mod atr;
 mod candle;
@@ -11,7 +11,10 @@ mod config;
 mod context;
 pub mod decision;
 mod degraded;
+mod engine;
+mod event_stream;
 mod features;
+mod half_hours;
 mod inputs;
 mod kernel_sum;
 pub mod lvn;
@@ -24,6 +27,7 @@ pub mod regime_label;
 pub mod rsi;
 mod schema;
 pub mod skew;
+mod stage;
 pub mod synergy;
 pub mod volatility;
 pub mod window;
@@ -37,8 +41,12 @@ pub use config::{
 };
 pub use context::{CONTEXT, SharedContext, day_circle, fractional_hour};
 pub use degraded::Degraded;
+pub use engine::{Decided, StrategicEngine, StrategicEngineError, SynergyDetected};
+pub use event_stream::EventStream;
 pub use features::{RETAINED, Readings, Snapshot, StrategicFeatureError, StrategicFeatures};
+pub use half_hours::HalfHours;
 pub use inputs::{Normaliser, NormaliserError, PolicyInput};
 pub use kernel_sum::gaussian_sum;
 pub use matrix::{CheckedMatrix, Fill, LEAST_ROWS, MAX_BAD_CELLS, Matrix, MatrixError, MatrixPolicy, feature_hash, pooled};
 pub use schema::{AGENT_WIDTHS, AGENTS, COLUMNS, FeatureSchema, Gathers, ROWS, SCHEMA, SchemaError, agent_id};
+pub use stage::{BarPlan, MAX_CONTEXT_BARS, StageConfigError, StrategicStageConfig};

@@ -178,6 +178,25 @@ impl<N: Network> Engine<N> {
     /// [`EngineError`]: a bar out of order, rewritten, too old, impossible, or networks that gave no answer.
     /// Nothing is decided then, and asking again is safe.
     pub fn decide(&mut self, symbol: &Symbol, bar: &Bar) -> Result<Decision, EngineError> {
+        let source = self.source;
+        self.decide_by(symbol, bar, |snapshot, config| source.detect(&snapshot.raw, config))
+    }
+
+    /// Decides one bar in a context from outside, as the strategic stage gives it, instead of the source's own
+    /// (TA-29, TA-34); idempotent: a bar that was decided keeps its first context.
+    ///
+    /// # Errors
+    /// As [`Engine::decide`].
+    pub fn decide_in(&mut self, symbol: &Symbol, bar: &Bar, context: Option<Synergy>) -> Result<Decision, EngineError> {
+        self.decide_by(symbol, bar, |_, _| context)
+    }
+
+    fn decide_by(
+        &mut self,
+        symbol: &Symbol,
+        bar: &Bar,
+        context: impl FnOnce(&Snapshot, &TacticalConfig) -> Option<Synergy>,
+    ) -> Result<Decision, EngineError> {
         let state = self.symbols.get_mut(symbol).ok_or_else(|| EngineError::UnknownSymbol(symbol.clone()))?;
         take(state, bar)?;
         let slot = bar.index as usize % state.decided.len();
@@ -200,7 +219,7 @@ impl<N: Network> Engine<N> {
             None => draft.hold(HoldReason::WarmingUp),
             Some(logits) => match distributions(&logits, &self.config) {
                 None => draft.hold(HoldReason::NetworkNotFinite),
-                Some(probabilities) => draft.decide(&probabilities, self.source),
+                Some(probabilities) => draft.decide(&probabilities, context(snapshot, &self.config)),
             },
         };
         state.decided[slot] = Some(decision.clone());
@@ -256,8 +275,7 @@ impl Draft<'_> {
     }
 
     /// TA-27 with sizing and levels (TA-30, TA-31).
-    fn decide(&self, probabilities: &[[f64; 3]; 3], source: SynergySource) -> Decision {
-        let synergy = source.detect(&self.snapshot.raw, self.config);
+    fn decide(&self, probabilities: &[[f64; 3]; 3], synergy: Option<Synergy>) -> Decision {
         let Aggregate { votes, scores, winner, confidence, urgency, synergy_aligned, hold } =
             aggregate(probabilities, synergy.as_ref(), self.config);
         let levels = match hold {
