@@ -1,10 +1,12 @@
 //! Average true range.
 
+use serde::{Deserialize, Serialize};
+
 /// Wilder's average of the true range (ST-19), in the unit of the prices.
 ///
 /// The first bar has no previous close and adds no range, so that 14 ranges are known at t = 14. The tactical
 /// average counts the first bar's high - low instead.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Atr {
     period: u32,
     seen: u32,

@@ -18,7 +18,7 @@ use super::stage::{MAX_CONTEXT_BARS, StageConfigError, StrategicStageConfig};
 use super::synergy::{AcceptedEvent, SignalKind, SynergyEvent, SynergyType};
 
 /// Bars remembered: those that may be asked again, and those whose decision may be the context of the oldest.
-const KEPT: usize = HISTORY + 1 + MAX_CONTEXT_BARS as usize;
+pub(super) const KEPT: usize = HISTORY + 1 + MAX_CONTEXT_BARS as usize;
 
 /// `SYNERGY_DETECTED` as published (ST-39, ST-127).
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -92,18 +92,19 @@ pub enum StrategicEngineError {
 /// Feature states of all symbols of a bundle, and its strategic networks.
 ///
 /// Deterministic: an event is a function of the bars of its symbol up to this one, a decision of the event and the
-/// bundle. Asking again for one of the newest 65 bars gives the same decision (ST-130). A restarted process reads
-/// the bars again by [`StrategicEngine::warm`], which asks no networks, and then answers as if it had never stopped.
+/// bundle. Asking again for one of the newest 65 bars gives the same decision (ST-130). A restarted process continues
+/// from a [`StrategicEngine::snapshot`] or reads the bars again by [`StrategicEngine::warm`], which asks no networks;
+/// either way it then answers as if it had never stopped.
 #[derive(Debug)]
 pub struct StrategicEngine<N> {
-    config: StrategicStageConfig,
+    pub(super) config: StrategicStageConfig,
     model: ModelParameters,
-    symbols: BTreeMap<Symbol, SymbolState>,
+    pub(super) symbols: BTreeMap<Symbol, SymbolState>,
     network: N,
 }
 
-#[derive(Debug)]
-struct SymbolState {
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) struct SymbolState {
     symbol: Symbol,
     stream: EventStream,
     /// Ring of the newest bars.
@@ -111,12 +112,13 @@ struct SymbolState {
 }
 
 /// A bar and what came of it.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 struct Taken {
     bar: Bar,
     /// The event that it completed, with the number of the strategic bar that was the newest then.
     event: Option<(SynergyEvent, u64)>,
     /// Decided when first asked.
+    #[serde(skip)]
     decided: Option<Decided>,
 }
 

@@ -1,5 +1,7 @@
 //! Bars of one symbol to synergy events.
 
+use serde::{Deserialize, Serialize};
+
 use crate::bar::Bar;
 use crate::tactical::GapTracker;
 use crate::time::Nanos;
@@ -12,7 +14,7 @@ use super::stage::{BarPlan, StageConfigError, StrategicStageConfig};
 use super::synergy::{Detector, Signal, SignalSource, SynergyEvent, filled_gaps, gap_signal};
 
 /// Everything between the bars of a feed and `SYNERGY_DETECTED`: a function of the bars so far, no networks (ST-17).
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct EventStream {
     /// `None` when the features see the bars as fed.
     half_hours: Option<HalfHours>,
@@ -22,7 +24,8 @@ pub struct EventStream {
     signals: SignalSource,
     detector: Detector,
     synergy: SynergyConfig,
-    /// Signals of the newest bar.
+    /// Signals of the newest bar, until they are handed on.
+    #[serde(skip)]
     fired: Vec<Signal>,
     /// Bars taken so far, and the close of the newest.
     taken: u64,

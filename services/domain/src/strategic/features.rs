@@ -1,5 +1,7 @@
 //! Closed bars to rows and matrices, one bar at a time.
 
+use serde::{Deserialize, Serialize};
+
 use crate::time::Nanos;
 
 use super::atr::Atr;
@@ -22,7 +24,7 @@ use super::volatility::{Volatility, VolatilityReading};
 pub const RETAINED: usize = 2_000;
 
 /// What the indicators say at one bar; `None` while too few bars are known.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Readings {
     /// Average true range, in the unit of the prices.
     pub atr: Option<f64>,
@@ -45,7 +47,7 @@ pub struct Readings {
 }
 
 /// What is known of one bar once it is closed.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Snapshot {
     /// The bar.
     pub candle: Candle,
@@ -96,7 +98,7 @@ pub enum StrategicFeatureError {
 /// A restarted process reads its bars again from the first, or from any bar after a pause that starts the
 /// warm-up anew; both give the same bits. All memory is taken by [`StrategicFeatures::new`], about 4 MiB with the
 /// defaults (ST-125); the way of a decision only reads a slice of it (ST-124).
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct StrategicFeatures {
     clock: BarClock,
     gaps: GapConfig,

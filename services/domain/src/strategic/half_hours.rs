@@ -1,5 +1,7 @@
 //! Faster bars to 30-minute bars.
 
+use serde::{Deserialize, Serialize};
+
 use crate::bar::Bar;
 use crate::time::Nanos;
 
@@ -11,7 +13,7 @@ const HALF_HOUR: i64 = 30 * 60_000_000_000;
 ///
 /// A half hour is known with the bar that closes at its end or, when that one is missing, with the first bar after
 /// it: never before (ST-17). Half hours without any bar are missing, none is invented (ST-18).
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct HalfHours {
     forming: Option<Candle>,
     closed: u64,

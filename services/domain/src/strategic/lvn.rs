@@ -1,5 +1,7 @@
 //! Volume profile and the low-volume node that lies nearest to the close.
 
+use serde::{Deserialize, Serialize};
+
 use super::candle::Candle;
 use super::config::ProfileConfig;
 use super::window::Window;
@@ -8,7 +10,7 @@ use super::window::Window;
 const LEAST_RANGE: f64 = 1e-12;
 
 /// The nearest node of low volume (ST-29).
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Node {
     /// Centre of its bin, in the unit of the prices.
     pub level: f64,
@@ -21,7 +23,7 @@ pub struct Node {
 }
 
 /// What the profile says at one bar.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct LvnReading {
     /// The nearest node, if there is one.
     pub node: Option<Node>,
@@ -50,7 +52,7 @@ impl LvnReading {
 }
 
 /// Volume by price over the newest bars (ST-27).
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Lvn {
     highs: Window,
     lows: Window,

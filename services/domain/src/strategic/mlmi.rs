@@ -1,5 +1,7 @@
 //! Machine-learned momentum index: what followed the nearest crossings of the past.
 
+use serde::{Deserialize, Serialize};
+
 use super::config::MlmiConfig;
 use super::rsi::Rsi;
 use super::wma::Wma;
@@ -8,7 +10,7 @@ use super::wma::Wma;
 const CROSS_MARGIN: f64 = 1e-9;
 
 /// What the index says at one bar.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct MlmiReading {
     /// 0 to 100; 50 is no opinion (ST-20).
     pub value: f64,
@@ -25,7 +27,7 @@ pub struct MlmiReading {
 }
 
 /// One labelled crossing of the past.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 struct Example {
     slow: f64,
     fast: f64,
@@ -33,7 +35,7 @@ struct Example {
 }
 
 /// A crossing whose outcome is not known yet; it never votes.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 struct Open {
     slow: f64,
     fast: f64,
@@ -41,7 +43,7 @@ struct Open {
 }
 
 /// Incremental index (ST-20, ST-21). Work per bar: constant plus one scan of the stored examples.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Mlmi {
     rsi: [Rsi; 2],
     smooth: [Wma; 2],
@@ -129,7 +131,7 @@ fn crossing(before: Option<f64>, now: Option<f64>, margin: f64) -> i8 {
 }
 
 /// Ring of labelled examples and the search in it.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 struct Examples {
     capacity: usize,
     /// Place of the oldest example once the ring is full.
@@ -137,6 +139,7 @@ struct Examples {
     stored: Vec<Example>,
     neighbours: usize,
     /// The nearest found so far: squared distance and label, ascending.
+    #[serde(skip)]
     nearest: Vec<(f64, f64)>,
 }
 

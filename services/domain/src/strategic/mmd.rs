@@ -1,5 +1,7 @@
 //! Maximum mean discrepancy: how far the newest bars differ from the weeks before them.
 
+use serde::{Deserialize, Serialize};
+
 use super::config::MmdConfig;
 use super::kernel_sum::gaussian_sum;
 use super::window::{SortedWindow, Window, median_by_selection, median_near};
@@ -25,7 +27,7 @@ pub struct Step {
 }
 
 /// What the discrepancy is at one bar.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct MmdReading {
     /// `sqrt(max(0, squared))` (ST-35), 0 to about 1.4; column 10 clips it to 1.
     pub score: f64,
@@ -46,7 +48,7 @@ pub struct MmdReading {
 /// width move with each bar, and with them every summand. It is computed in full, so that the value is a
 /// function of the newest `recent + reference` vectors alone, without drift. This is work for the close of a bar,
 /// never for the way of a decision.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Mmd {
     recent: usize,
     reference: usize,
@@ -54,9 +56,12 @@ pub struct Mmd {
     vectors: [Window; DIMENSIONS],
     /// The reference sample by dimension.
     past: [SortedWindow; DIMENSIONS],
+    #[serde(skip)]
     scaled: Vec<[f64; DIMENSIONS]>,
     /// Squared distances within the reference sample.
+    #[serde(skip)]
     pairs: Vec<f64>,
+    #[serde(skip)]
     selection: Vec<f64>,
     /// Median of the pairs at the bar before: where to look for the next one.
     middle: f64,

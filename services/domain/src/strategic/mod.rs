@@ -12,6 +12,7 @@ mod context;
 pub mod decision;
 mod degraded;
 mod engine;
+mod engine_snapshot;
 mod event_stream;
 mod features;
 mod half_hours;
@@ -42,6 +43,7 @@ pub use config::{
 pub use context::{CONTEXT, SharedContext, day_circle, fractional_hour};
 pub use degraded::Degraded;
 pub use engine::{Decided, StrategicEngine, StrategicEngineError, SynergyDetected};
+pub use engine_snapshot::SnapshotError;
 pub use event_stream::EventStream;
 pub use features::{RETAINED, Readings, Snapshot, StrategicFeatureError, StrategicFeatures};
 pub use half_hours::HalfHours;

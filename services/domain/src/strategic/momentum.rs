@@ -1,5 +1,7 @@
 //! Logarithmic returns over many bars, in units of their expected size.
 
+use serde::{Deserialize, Serialize};
+
 use super::window::Window;
 
 /// Bars of `momentum_20` and `momentum_50`: part of the columns' names, so not configurable (ST-31).
@@ -8,7 +10,7 @@ pub const HORIZONS: [u32; 2] = [20, 50];
 pub(super) const LEAST_DEVIATION: f64 = 1e-12;
 
 /// `ln(C_t / C_{t-n})` (ST-31).
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Momentum {
     closes: Window,
 }

@@ -1,5 +1,7 @@
 //! Kernel regression of the close.
 
+use serde::{Deserialize, Serialize};
+
 use super::config::KernelConfig;
 use super::window::Window;
 
@@ -12,7 +14,7 @@ const ESTIMATE_REACH: f64 = 0.05;
 const SLOPE_REACH: f64 = 2.0;
 
 /// What the regression says at one bar.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct NwrqkReading {
     /// Estimate of the close, in the unit of the prices (ST-24).
     pub value: f64,
@@ -37,7 +39,7 @@ impl NwrqkReading {
 }
 
 /// Nadaraya-Watson regression with a rational quadratic kernel over the newest closes (ST-22 to ST-25).
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Nwrqk {
     /// Weight of lag 0, 1, ..., and their sum.
     weights: Vec<f64>,

@@ -28,7 +28,7 @@ pub enum RegimeLabel {
 }
 
 /// Names each bar, for explanations and dashboards.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct RegimeLabeller {
     scores: SortedWindow,
 }

@@ -1,7 +1,9 @@
 //! Relative strength index.
 
+use serde::{Deserialize, Serialize};
+
 /// Wilder's index of the differences of closes, 0 to 100 (ST-19).
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Rsi {
     period: u32,
     seen: u32,

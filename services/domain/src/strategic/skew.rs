@@ -1,5 +1,7 @@
 //! Asymmetry of the volume over price.
 
+use serde::{Deserialize, Serialize};
+
 use super::candle::Candle;
 use super::window::Window;
 
@@ -7,7 +9,7 @@ use super::window::Window;
 const LEAST_VARIANCE: f64 = 1e-16;
 
 /// Volume-weighted skewness of the typical price over the newest bars (ST-38).
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct VolumeSkew {
     prices: Window,
     volumes: Window,

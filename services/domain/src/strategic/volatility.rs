@@ -1,11 +1,13 @@
 //! Deviation of returns, and how it compares with its own past.
 
+use serde::{Deserialize, Serialize};
+
 use super::config::VolatilityConfig;
 use super::momentum::LEAST_DEVIATION;
 use super::window::{SortedWindow, Window};
 
 /// What is known of the volatility at one bar.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct VolatilityReading {
     /// Standard deviation of the newest 30 returns, n - 1 (ST-32).
     pub deviation: f64,
@@ -26,7 +28,7 @@ fn column(ratio: f64) -> f64 {
 }
 
 /// Incremental volatility (ST-32, ST-33).
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Volatility {
     returns: Window,
     past: SortedWindow,

@@ -1,7 +1,9 @@
 //! The newest values of a series, in a slice and in order of size.
 
+use serde::{Deserialize, Serialize};
+
 /// Ring of the newest values whose content is always one chronological slice: each value is written twice.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Window<T = f64> {
     capacity: usize,
     next: usize,
@@ -59,7 +61,7 @@ impl<T: Copy + Default> Window<T> {
 }
 
 /// A [`Window`] that also knows its values by size: medians and ranks without sorting anew.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct SortedWindow {
     window: Window,
     sorted: Vec<f64>,

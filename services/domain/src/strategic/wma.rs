@@ -1,11 +1,13 @@
 //! Weighted moving average.
 
+use serde::{Deserialize, Serialize};
+
 use super::window::Window;
 
 /// Linearly weighted average, the newest value weighs most (ST-19).
 ///
 /// Summed anew over its short window at each bar: no rounding error is carried along.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Wma {
     values: Window,
     divisor: f64,

@@ -45,7 +45,7 @@ pub struct GapFeatures {
 }
 
 /// Finds, ages and fills gaps; needs no allocation once warm (TA-9 to TA-12).
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct GapTracker {
     lookback: usize,
     body_multiplier: f64,

@@ -9,8 +9,8 @@ use tradewind_domain::instrument::{Instrument, Symbol, Ticks};
 use tradewind_domain::money::Money;
 use tradewind_domain::strategic::decision::{FallbackCause, Logits, ModelParameters, StrategicNetwork};
 use tradewind_domain::strategic::{
-    BarPlan, COLUMNS, CONTEXT, Candle, Decided, EventStream, HalfHours, MmdConfig, StrategicEngine, StrategicEngineError,
-    StrategicFeatureError, StrategicFeatures, StrategicStageConfig,
+    BarPlan, COLUMNS, CONTEXT, Candle, Decided, EventStream, HalfHours, MmdConfig, SnapshotError, StrategicEngine,
+    StrategicEngineError, StrategicFeatureError, StrategicFeatures, StrategicStageConfig,
 };
 use tradewind_domain::tactical::{Engine, NetworkError, Synergy, SynergySource, TacticalConfig};
 use tradewind_domain::time::Nanos;
@@ -138,6 +138,49 @@ fn a_restart_changes_no_decision() {
             assert_eq!(restarted.decide(&spx(), &DAILY[index]).unwrap(), LIVED[index], "bar {index} after {stopped}");
         }
     }
+}
+
+/// A restart from a snapshot, at any bar, equals never having stopped: the same state byte for byte, the same decisions.
+#[test]
+fn a_snapshot_continues_the_engine() {
+    let restore = |stage: StrategicStageConfig, symbols: &[Symbol], bytes: &[u8]| {
+        StrategicEngine::restore(stage, ModelParameters::default(), symbols, Agree { asked: Rc::default(), answer: agree }, bytes)
+    };
+    for (bars, stop) in [(five_minutes(2_000), 1_300), (five_minutes(300), 20)] {
+        let (mut lived, _) = engine(BarPlan::HalfHours, agree);
+        bars[..stop].iter().for_each(|bar| drop(lived.decide(&spx(), bar).unwrap()));
+        let bytes = lived.snapshot().unwrap();
+        let mut restored = restore(config(BarPlan::HalfHours), &[spx()], &bytes).unwrap();
+        assert_eq!(restored.snapshot().unwrap(), bytes);
+        for bar in &bars[stop.saturating_sub(65)..] {
+            assert_eq!(restored.context(&spx(), bar).unwrap(), lived.context(&spx(), bar).unwrap());
+            assert_eq!(restored.decide(&spx(), bar).unwrap(), lived.decide(&spx(), bar).unwrap());
+        }
+        assert!(restored.snapshot().unwrap() == lived.snapshot().unwrap(), "bit for bit after {} more bars", bars.len() - stop);
+    }
+    let (mut daily, _) = engine(BarPlan::AsFed, agree);
+    DAILY[..3_000].iter().for_each(|bar| daily.warm(&spx(), bar).unwrap());
+    let bytes = daily.snapshot().unwrap();
+    let mut restored = restore(config(BarPlan::AsFed), &[spx()], &bytes).unwrap();
+    for index in 2_935..3_600 {
+        assert_eq!(restored.decide(&spx(), &DAILY[index]).unwrap(), LIVED[index], "bar {index}");
+    }
+
+    // What is not exactly this state is refused by name; thresholds are no part of it.
+    let refused = |stage, symbols: &[Symbol], bytes: &[u8]| restore(stage, symbols, bytes).unwrap_err();
+    let stage = || config(BarPlan::AsFed);
+    for at in [0, 64, 65, bytes.len() / 2, bytes.len() - 1] {
+        let mut damaged = bytes.clone();
+        damaged[at] ^= 1;
+        assert_eq!(refused(stage(), &[spx()], &damaged), SnapshotError::Damaged, "byte {at}");
+    }
+    assert_eq!(refused(stage(), &[spx()], b""), SnapshotError::Damaged);
+    assert_eq!(refused(config(BarPlan::HalfHours), &[spx()], &bytes), SnapshotError::OtherConfiguration);
+    let other: Symbol = "IXIC".to_owned().try_into().unwrap();
+    assert!(matches!(refused(stage(), &[other], &bytes), SnapshotError::OtherSymbols { .. }));
+    let mut stricter = stage();
+    stricter.decision.confidence_threshold = 0.9;
+    assert!(restore(stricter, &[spx()], &bytes).is_ok());
 }
 
 /// ST-130: asking again gives the stored decision without the networks; bars of long ago, rewritten bars, holes and

@@ -95,7 +95,7 @@ pub enum DetectorState {
 }
 
 /// Finds the four patterns (ST-40 to ST-44). Deterministic, constant work per signal, no allocation.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Detector {
     window: u64,
     cooldown: u64,

@@ -20,7 +20,7 @@ pub enum SignalKind {
 }
 
 /// One indicator that fired (ST-41).
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Signal {
     kind: SignalKind,
     direction: i8,
@@ -80,7 +80,7 @@ impl Signal {
 }
 
 /// Finds the signals of the 30-minute indicators in the snapshots of one symbol.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct SignalSource {
     config: SynergyConfig,
     /// Direction of the newest change of the slope's sign that has not fired yet, and the bars since.
