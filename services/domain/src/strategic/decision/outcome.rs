@@ -63,8 +63,6 @@ pub enum FallbackCause {
     DeadlineExceeded,
     /// Too many decisions at once (SU-65).
     Overloaded,
-    /// The circuit breaker is open (SU-69).
-    CircuitOpen,
 }
 
 /// One strategic decision (ST-128, ST-129, SU-76); deterministic, so instants of the wall clock are not part of it.
@@ -142,7 +140,7 @@ pub fn decide<N: StrategicNetwork + ?Sized>(
     conclude(request, matrix, context.degraded, agents, model, config)
 }
 
-/// A fallback for a cause that lies outside of the networks: no checkpoint, a missed deadline, an open breaker.
+/// A fallback for a cause that lies outside of the networks: no checkpoint, a missed deadline, too many at once.
 #[must_use]
 pub fn fall_back(
     request: &Request<'_>,
@@ -201,7 +199,6 @@ fn conclude(
                     | FallbackCause::NetworkFailed
                     | FallbackCause::NetworkNotFinite
                     | FallbackCause::ModelNotLoaded
-                    | FallbackCause::CircuitOpen
             )
         ),
         in_time: !matches!(fallback, Some(FallbackCause::DeadlineExceeded | FallbackCause::Overloaded)),
