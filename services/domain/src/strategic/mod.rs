@@ -18,6 +18,7 @@ mod features;
 mod half_hours;
 mod inputs;
 mod kernel_sum;
+pub mod learning;
 pub mod lvn;
 mod matrix;
 pub mod mlmi;
