@@ -243,9 +243,10 @@ pub fn files_image(tree: &Tree, console: &Console) -> Result<PathBuf> {
     Ok(archive)
 }
 
-/// Of a file of daily bars those of June 2007 to June 2009, with the heading: enough before the fall to warm up on.
+/// Of a file of daily bars those of June 2007 to the end of 2010, with the heading: enough before the fall of 2008 to warm up
+/// on, and enough after it to see trading go on.
 fn of_2008(bars: &str) -> String {
-    let wanted = |line: &str| line.starts_with("ts_utc") || ("2007-06".."2009-07").contains(&line);
+    let wanted = |line: &str| line.starts_with("ts_utc") || ("2007-06".."2011").contains(&line);
     bars.lines().filter(|line| wanted(line)).flat_map(|line| [line, "\n"]).collect()
 }
 

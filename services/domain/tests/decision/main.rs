@@ -12,6 +12,6 @@ mod engine;
 mod outcome;
 mod plan;
 #[allow(dead_code)]
-#[path = "../strategic/series.rs"]
+#[path = "../features/series.rs"]
 mod series;
 mod vectors;

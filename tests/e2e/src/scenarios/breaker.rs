@@ -13,12 +13,12 @@ use crate::kubectl::{Poll, text};
 
 /// Name of namespace, policy, profile and feed.
 const NAME: &str = "fall";
-/// A model that trades in nearly every bar: the trained ones hardly lose in those two years.
+/// A model that trades in nearly every bar: the trained ones hardly lose in those years.
 const CHECKPOINT: &str = "spoiled-overtrader";
 /// Allowed fall from the highest equity: the sample's 20 % would take larger positions than its limits allow.
 const MAX_DRAWDOWN_BPS: u32 = 500;
 
-/// Replays June 2007 to June 2009, waits for the breaker, and clears it by its id.
+/// Replays June 2007 to the end of 2010, waits for the breaker, and clears it by its id.
 ///
 /// # Errors
 /// When it does not fire, lets an entry through, or clears by another id.
@@ -35,7 +35,7 @@ pub fn run(environment: &Environment) -> Result<String> {
     environment.kubectl.apply(NAME, &manifests::risk_profile_with(NAME, MAX_DRAWDOWN_BPS))?;
     setup::checkpoint(environment, NAME, spec.checkpoint)?;
     environment.kubectl.apply(NAME, &manifests::trading_policy(&spec))?;
-    feed::start_from(environment, feed::BARS_OF_2008, NAME, 40)?;
+    feed::start_from(environment, feed::BARS_OF_2008, NAME, 25)?;
     let fired = until(environment, "the breaker to fire", |profile| !text(profile, "/status/breaker/id").is_empty())?;
     let why = text(&fired, "/status/breaker/reason").to_owned();
     ensure!(text(&fired, "/status/breaker/id") == "drawdown-1", "the breaker is {}", fired["status"]["breaker"]);

@@ -7,7 +7,7 @@ use crate::environment::{Environment, SYSTEM};
 
 /// Where the file server of the samples serves the bars: all of them.
 pub const BARS: &str = "http://checkpoints.trading.svc/bars";
-/// The same for June 2007 to June 2009 only.
+/// The same for June 2007 to the end of 2010 only.
 pub const BARS_OF_2008: &str = "http://checkpoints.trading.svc/bars/of-2008";
 
 /// Starts the replay of both indices into `feed`, at most `bars_per_second` bars a second (0: as fast as they are taken).

@@ -148,6 +148,10 @@ pub fn run_some(environment: &Environment, filter: &str) -> Result<Counts> {
     let mut counts = Counts::default();
     for scenario in ALL.iter().filter(|s| s.name.contains(filter)) {
         environment.console.chapter(scenario.name);
+        if scenario.name == "breaker" && "determinism".contains(filter) {
+            // Takes minutes: it goes on beside the next scenarios, which also kill its processes.
+            determinism::begin(environment)?;
+        }
         let holds = environment.console.outcome(scenario.claim, (scenario.run)(environment));
         counts.add(Counts { passed: u64::from(holds), failed: u64::from(!holds) });
     }
