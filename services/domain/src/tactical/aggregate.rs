@@ -401,6 +401,15 @@ mod tests {
         assert!(!seen(7).synergy_aligned);
     }
 
+    /// TA-V2: the distributions of the sample by the order of TA-16; its signed actions are illustrative (TA-G5).
+    #[test]
+    fn actions_of_the_sample_request() {
+        let sample = [[0.7, 0.2, 0.1], [0.4, 0.35, 0.25], [0.15, 0.7, 0.15]];
+        let votes = aggregate(&sample, Some(&synergy("TYPE_1", 1)), &TacticalConfig::default()).votes;
+        assert_eq!(votes.each_ref().map(|vote| (vote.action_index, vote.vote)), [(0, 1), (0, 1), (1, 1)]);
+        assert_eq!(votes.each_ref().map(|vote| vote.confidence), [0.7, 0.4, 0.7]);
+    }
+
     /// TA-29, TA-35: without a context, or with a weak one, distributions are published and nothing executes.
     #[test]
     fn no_context_never_executes() {
