@@ -88,6 +88,8 @@ pub fn run(environment: &Environment, namespace: &str, policy: &str, faults: &[&
     ensure!(pods.len() == 1, "pods of the serving bundle: {pods:?}");
     setup::use_checkpoint(environment, namespace, policy, &back_to)?;
     setup::until_phase(environment, namespace, policy, "Healthy", Duration::from_secs(30))?;
+    // it would be tried again for ever
+    environment.kubectl.output(&["delete", "modelcheckpoint", "-n", namespace, "--ignore-not-found", "spoiled-unreachable"])?;
     lines.push(format!("policy: {message}; {stable} kept serving"));
     Ok(lines.join("\n"))
 }
