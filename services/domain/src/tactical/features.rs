@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::bar::{Bar, BarError};
+use crate::time::Nanos;
 
 use super::config::{TacticalConfig, WARM_UP_BARS};
 use super::gaps::{Gap, GapTracker};
@@ -59,6 +60,16 @@ pub enum FeatureError {
         /// Number of the bar that came.
         found: u64,
     },
+    /// The bar does not close after the one before it.
+    #[error("bar {index} closes at {} ns, it must close after {} ns", .close_time.0, .before.0)]
+    Time {
+        /// Number of the bar.
+        index: u64,
+        /// When it closes.
+        close_time: Nanos,
+        /// When the bar before it closed.
+        before: Nanos,
+    },
 }
 
 /// Feature state of one symbol. A row depends on its bar and earlier ones only; after the first
@@ -112,6 +123,10 @@ impl FeatureState {
         bar.validate()?;
         if bar.index != self.taken {
             return Err(FeatureError::Gap { expected: self.taken, found: bar.index });
+        }
+        let newest = self.taken.checked_sub(1).map(|index| self.snapshots[slot(index)].bar.close_time);
+        if let Some(before) = newest.filter(|before| bar.close_time <= *before) {
+            return Err(FeatureError::Time { index: bar.index, close_time: bar.close_time, before });
         }
         let gap = self.gaps.push(bar);
         let raw = RawRow {

@@ -103,7 +103,7 @@ proptest! {
         }
     }
 
-    /// Repeated bars, bars out of order and missing bars are refused; the state does not notice.
+    /// Repeated bars, bars out of order, in number or in time, and missing bars are refused; the state does not notice.
     #[test]
     fn duplicates_and_disorder_are_refused(choices in choices(120), at in 2_usize..119, back in 1_usize..3) {
         let bars = bars(100.0, &choices);
@@ -115,6 +115,10 @@ proptest! {
                 prop_assert_eq!(again, FeatureError::Gap { expected, found: expected - back as u64 });
                 let ahead = tried.push(&bars[t + 1]).unwrap_err();
                 prop_assert_eq!(ahead, FeatureError::Gap { expected, found: expected + 1 });
+                let before = bars[t - 1].close_time;
+                let close_time = Nanos(before.0 - i64::from(back > 1));
+                let stale = tried.push(&Bar { open_time: close_time, close_time, ..*bar }).unwrap_err();
+                prop_assert_eq!(stale, FeatureError::Time { index: expected, close_time, before });
             }
             plain.push(bar).unwrap();
             tried.push(bar).unwrap();
