@@ -152,7 +152,10 @@ fn rollout(status: &TradingPolicyStatus) -> String {
                 or_dash(&v.margin),
             ]);
         }
-        section(&mut out, "Evidence (as of the last change of a verdict)", &rows);
+        let judged = status.candidate.as_ref().map(|candidate| (&candidate.bundle, &candidate.checkpoint));
+        let last = || status.history.first().map(|last| (&last.bundle, &last.checkpoint));
+        let of = judged.or_else(last).map_or_else(String::new, |(bundle, checkpoint)| format!(" on {checkpoint} ({bundle})"));
+        section(&mut out, &format!("Evidence{of}, as of the last change of a verdict"), &rows);
     }
     out
 }
