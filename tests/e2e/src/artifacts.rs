@@ -33,6 +33,9 @@ pub const IMAGE: &str = "tradewind.dev/tradewind:0.1.0";
 /// Tag of the file server's image.
 pub const FILES_IMAGE: &str = "tradewind.dev/demo-files:1";
 
+/// What is made beside a cluster.
+pub const SCRATCH: [&str; 2] = ["helm", "replay"];
+
 /// Where things are in a checkout.
 #[derive(Clone, Debug)]
 pub struct Tree {
@@ -92,6 +95,12 @@ impl Tree {
         Ok(tools)
     }
 
+    /// A folder for what is made beside a cluster: its own directory is emptied and checked by the cluster program.
+    #[must_use]
+    pub fn scratch(&self, cluster: &Path, kind: &str) -> PathBuf {
+        self.work.join(format!("{}-{kind}", cluster.file_name().unwrap_or_default().to_string_lossy()))
+    }
+
     /// A built program.
     #[must_use]
     pub fn program(&self, name: &str) -> PathBuf {
@@ -134,6 +143,12 @@ pub fn cluster_program(tree: &Tree, console: &Console) -> Result<()> {
 pub fn cluster_down(tree: &Tree, directory: &Path) -> Result<()> {
     let arguments = ["down", "--dir", &directory.to_string_lossy()];
     Run::new(tree.cluster_program(), &arguments).directory(&tree.root.join("tests/cluster")).output()?;
+    for kind in SCRATCH {
+        let scratch = tree.scratch(directory, kind);
+        if scratch.exists() {
+            fs::remove_dir_all(&scratch).with_context(|| format!("cannot remove {}", scratch.display()))?;
+        }
+    }
     Ok(())
 }
 

@@ -102,11 +102,10 @@ impl Environment {
         &self.directory
     }
 
-    /// A folder for what is made beside the cluster: its own directory is emptied and checked by the cluster program.
+    /// A folder for what is made beside the cluster, one of [`artifacts::SCRATCH`].
     #[must_use]
-    pub fn scratch(&self, name: &str) -> PathBuf {
-        let cluster = self.directory.file_name().unwrap_or_default().to_string_lossy().into_owned();
-        self.tree.work().join(format!("{cluster}-{name}"))
+    pub fn scratch(&self, kind: &str) -> PathBuf {
+        self.tree.scratch(&self.directory, kind)
     }
 
     /// Its kubeconfig.

@@ -79,7 +79,7 @@ fn run(arguments: &Arguments) -> Result<Counts> {
         }
         // Each claim is in the counts already; the table is for the reader.
         let _ = environment.console.table();
-        environment.cluster(&["down"])?;
+        artifacts::cluster_down(&environment.tree, environment.directory())?;
     }
     Ok(total)
 }
