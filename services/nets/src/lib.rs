@@ -1,17 +1,18 @@
-//! Networks of the tactical stage, the checkpoint file and its verification.
+//! Networks of the four stages, the checkpoint file and its verification.
 //!
-//! [`actor`] and [`critic`] are the networks in candle, for training and as the reference.
-//! [`forward`] is the serving path. [`checkpoint`] is the file between the two: [`checkpoint::verify`]
-//! judges one, [`TacticalNetwork`] serves one.
+//! [`architecture`] says what the networks are, [`reference`](mod@reference) is what they compute, in candle, for training and for
+//! comparison. [`forward`] is the serving path. [`checkpoint`] is the file between the two: [`checkpoint::verify`] judges
+//! one, [`TacticalNetwork`] serves one.
 
 pub mod actor;
 pub mod architecture;
 pub mod checkpoint;
-pub mod critic;
 pub mod forward;
 pub mod golden;
 mod network;
+pub mod reference;
 pub mod schema;
+pub mod served;
 pub mod spoil;
 pub mod weights;
 

@@ -8,6 +8,7 @@ use tradewind_domain::tactical::{Network, NetworkError};
 use crate::architecture::{Logits, Matrix};
 use crate::checkpoint::{Checkpoint, Faults, MAX_FILE_BYTES, Manifest, Reason, TACTICAL_ROLE, sha256};
 use crate::forward::TacticalForward;
+use crate::weights::TacticalWeights;
 
 /// Why a checkpoint cannot be served.
 #[derive(Debug, thiserror::Error)]
@@ -63,7 +64,10 @@ impl TacticalNetwork {
             return Err(Faults::one(Reason::DigestMismatch, "file", message));
         }
         let checkpoint = Checkpoint::read(bytes, TACTICAL_ROLE)?;
-        let mut forward = TacticalForward::new(&checkpoint.weights);
+        let Some(weights) = TacticalWeights::from_stage(&checkpoint.weights) else {
+            return Err(Faults::one(Reason::UnknownArchitecture, "manifest.architecture", "has no serving path in this release"));
+        };
+        let mut forward = TacticalForward::new(&weights);
         checkpoint.golden.run(&mut forward)?;
         Ok(Self { manifest: checkpoint.manifest, sha256: seen, forward })
     }

@@ -4,10 +4,11 @@
 
 use safetensors::tensor::{Dtype, SafeTensors, TensorView};
 
-use crate::architecture::{ACTIONS, BINS, CHANNELS_1, COLUMNS, FLAT, HIDDEN_1, HIDDEN_2, KERNEL};
+use crate::architecture::{ACTIONS, BINS, CHANNELS_1, COLUMNS, FLAT, HIDDEN_1, HIDDEN_2, KERNEL, tactical};
 use crate::checkpoint::{Checkpoint, Faults, MANIFEST_KEY, Manifest, Reason, SelfTest, TACTICAL_ROLE, WriteError, write};
-use crate::forward::{ForwardError, TacticalForward};
+use crate::forward::TacticalForward;
 use crate::golden;
+use crate::served::NoAnswer;
 use crate::weights::{ActorWeights, TacticalWeights};
 
 /// A kind of wrong checkpoint.
@@ -60,7 +61,7 @@ pub enum SpoilError {
     Container(#[from] safetensors::SafeTensorError),
     /// The overtrader gave no answer to a self-test input.
     #[error(transparent)]
-    Forward(#[from] ForwardError),
+    NoAnswer(#[from] NoAnswer),
 }
 
 impl Spoil {
@@ -122,7 +123,11 @@ pub fn spoil(good: &[u8], kind: Spoil) -> Result<Vec<u8>, SpoilError> {
             });
         }
         Spoil::MissingTensor => return edit(good, |name, shape| (name != "agents.momentum.fc2.bias").then(|| shape.to_vec())),
-        Spoil::Nan => checkpoint.weights.agents[0].layers[2].weight[12_345] = f32::NAN,
+        Spoil::Nan => {
+            if let Some(fvg) = &mut checkpoint.weights.networks[0] {
+                fvg.layers[2].weight[12_345] = f32::NAN;
+            }
+        }
         Spoil::WrongRole => checkpoint.manifest.role = "Execution".to_owned(),
         Spoil::Golden => checkpoint.golden.logits[1][3][0] += 0.01,
         Spoil::Schema => checkpoint.manifest.feature_schema = "tactical-60x9-v7".to_owned(),
@@ -155,13 +160,17 @@ fn edit(good: &[u8], shape_of: impl Fn(&str, &[usize]) -> Option<Vec<usize>>) ->
 /// # Errors
 /// When its self-test cannot be recorded or written.
 pub fn overtrader() -> Result<Checkpoint, SpoilError> {
-    let turn = turn_follower();
-    let weights = TacticalWeights { agents: [turn.clone(), turn, always_aggressive()], critic: None };
-    let inputs = (0..32).map(golden::self_test_input).collect();
+    let weights = overtrader_weights();
+    let inputs = golden::self_test_inputs(&tactical::STAGE, 32);
     let golden = SelfTest::record(inputs, &mut TacticalForward::new(&weights))?;
     let mut manifest = Manifest::tactical();
     manifest.code_revision = format!("{} by hand", env!("CARGO_PKG_VERSION"));
-    Ok(Checkpoint { manifest, weights, golden })
+    Ok(Checkpoint { manifest, weights: weights.to_stage(), golden })
+}
+
+fn overtrader_weights() -> TacticalWeights {
+    let turn = turn_follower();
+    TacticalWeights { agents: [turn.clone(), turn, always_aggressive()], critic: None }
 }
 
 /// Column whose turns are followed: five-bar momentum.
@@ -232,7 +241,7 @@ mod tests {
     /// The hand-made actor computes the formula in its comment.
     #[test]
     fn the_overtrader_follows_the_last_turn() {
-        let mut networks = TacticalForward::new(&overtrader().unwrap().weights);
+        let mut networks = TacticalForward::new(&overtrader_weights());
         for index in 100..140 {
             let input = golden::self_test_input(index);
             let turn = f64::from(input[59][5]) - 2.0 * f64::from(input[58][5]) + f64::from(input[57][5]);

@@ -4,7 +4,11 @@
 use std::collections::BTreeMap;
 
 use tradewind_domain::tactical::Network;
-use tradewind_nets::checkpoint::{Checkpoint, Manifest, Reason, SelfTest, Verdict, VerificationReport, sha256, verify, write};
+use tradewind_nets::architecture::{Role, STAGES, TensorSpec, Use, tactical};
+use tradewind_nets::checkpoint::{
+    Checkpoint, Manifest, Reason, SelfTest, SelfTestSource, Verdict, VerificationReport, claimed_role, convert, sha256, verify,
+    write,
+};
 use tradewind_nets::forward::TacticalForward;
 use tradewind_nets::spoil::{SPOILS, Spoil, spoil};
 use tradewind_nets::{LoadError, TacticalNetwork, golden};
@@ -14,12 +18,12 @@ fn checkpoint(with_critic: bool) -> Checkpoint {
     if !with_critic {
         weights.critic = None;
     }
-    let inputs = (0..32).map(golden::self_test_input).collect();
+    let inputs = golden::self_test_inputs(&tactical::STAGE, 32);
     let golden = SelfTest::record(inputs, &mut TacticalForward::new(&weights)).unwrap();
     let mut manifest = Manifest::tactical();
     manifest.metrics = BTreeMap::from([("sharpe".to_owned(), 0.25), ("turnover".to_owned(), 12.5)]);
     manifest.seeds = vec![7];
-    Checkpoint { manifest, weights, golden }
+    Checkpoint { manifest, weights: weights.to_stage(), golden }
 }
 
 fn file() -> Vec<u8> {
@@ -112,8 +116,8 @@ fn every_violation_is_reported_at_once() {
     wrong.manifest.feature_schema_digest = "00".repeat(32);
     wrong.manifest.training_data_digest = "unknown".to_owned();
     wrong.manifest.temperatures.insert("entry".to_owned(), -1.0);
-    wrong.weights.agents[2].layers[0].bias[5] = f32::INFINITY;
-    wrong.weights.agents[1].attention[0] = f32::NAN;
+    wrong.weights.networks[2].as_mut().unwrap().layers[0].bias[5] = f32::INFINITY;
+    wrong.weights.networks[1].as_mut().unwrap().attention[0] = f32::NAN;
     let faults = Checkpoint::read(&write(&wrong).unwrap(), "Tactical").unwrap_err();
     let found: Vec<_> = faults.list().iter().map(|fault| (fault.reason, fault.subject.as_str())).collect();
     let expected = [
@@ -139,8 +143,8 @@ fn another_role_is_refused_whoever_is_wrong() {
 #[test]
 fn a_report_is_small() {
     let mut wrong = checkpoint(false);
-    for (i, actor) in wrong.weights.agents.iter_mut().enumerate() {
-        for values in actor.tensors_mut() {
+    for (i, actor) in wrong.weights.networks.iter_mut().flatten().enumerate() {
+        for values in actor.values_mut() {
             values[i] = f32::NAN;
         }
     }
@@ -179,4 +183,139 @@ fn a_huge_file_is_refused_by_size() {
     let report = verify(&huge, "", "Tactical", &mut clock());
     assert_eq!(report.reason, Some(Reason::TooLarge), "{}", report.message);
     assert!(TacticalNetwork::from_bytes(&huge, "").is_err());
+}
+
+/// ST-56, ST-58, SU-39, EX-25, EX-26, RK-34: a checkpoint of every architecture is written, read, verified, and refused for another
+/// role; one missing any of its tensors is refused with that tensor's name.
+#[test]
+fn every_architecture_has_checkpoints() {
+    for stage in STAGES {
+        let written = golden::checkpoint(stage).unwrap();
+        let bytes = write(&written).unwrap();
+        assert_eq!(claimed_role(&bytes), Some(stage.role));
+        assert_eq!(Checkpoint::read(&bytes, stage.role.name()).unwrap(), written, "{}", stage.architecture);
+        let report = verify(&bytes, &sha256(&bytes), stage.role.name(), &mut clock());
+        assert_eq!(report.verdict, Verdict::Verified, "{}", report.message);
+        assert_eq!(report.figures.parameters, Some(written.weights.parameters() as u64));
+        for other in Role::ALL.into_iter().filter(|role| *role != stage.role) {
+            assert!(Checkpoint::read(&bytes, other.name()).unwrap_err().has(Reason::WrongRole));
+        }
+        for at in 0..stage.networks.len() {
+            let mut without = written.clone();
+            if without.weights.networks[at].take().is_none() || stage.networks[at].used == Use::Optional {
+                continue;
+            }
+            let faults = Checkpoint::read(&write(&without).unwrap(), stage.role.name()).unwrap_err();
+            let missing = stage.networks[at].tensors();
+            assert!(faults.list().iter().all(|fault| fault.reason == Reason::MissingTensor), "{faults}");
+            assert_eq!(faults.list().iter().map(|fault| fault.subject.clone()).collect::<Vec<_>>(), names(&missing));
+        }
+    }
+}
+
+fn names(specs: &[TensorSpec]) -> Vec<String> {
+    specs.iter().map(|spec| spec.name.clone()).collect()
+}
+
+/// ST-47, ST-57, X-2: what only one role has is refused for the others, and every violation has its key.
+#[test]
+fn manifests_of_other_roles_are_checked() {
+    let stage = Role::Strategic.stage();
+    let mut wrong = golden::checkpoint(stage).unwrap();
+    wrong.manifest.features.insert("mlmi".to_owned(), vec!["momentum_30".to_owned(); 4]);
+    wrong.manifest.regime_volatility_adjust = None;
+    wrong.manifest.temperatures.insert("mlmi".to_owned(), 1.0);
+    wrong.manifest.normaliser = "minmax".to_owned();
+    wrong.manifest.architecture = "strategic-mlp-48x13-v9".to_owned();
+    let faults = Checkpoint::read(&write(&wrong).unwrap(), "Strategic").unwrap_err();
+    let expected = [
+        (Reason::UnknownArchitecture, "manifest.architecture"),
+        (Reason::BadFormat, "manifest.temperatures"),
+        (Reason::BadFormat, "manifest.normaliser"),
+        (Reason::UnknownFeatureSchema, "manifest.features"),
+        (Reason::BadFormat, "manifest.regimeVolatilityAdjust"),
+    ];
+    assert_eq!(
+        faults.list().iter().map(|fault| (fault.reason, fault.subject.as_str())).collect::<Vec<_>>(),
+        expected,
+        "{faults}"
+    );
+    let mut wrong = golden::checkpoint(Role::Risk.stage()).unwrap();
+    wrong.manifest.features = Manifest::of(stage).features;
+    wrong.manifest.regime_volatility_adjust = Some(true);
+    let faults = Checkpoint::read(&write(&wrong).unwrap(), "Risk").unwrap_err();
+    assert_eq!(faults.count(), 2, "{faults}");
+}
+
+/// ST-51, ST-58, SU-45, C-26 of part 2: temperatures and deviations outside their ranges are refused, not cut.
+#[test]
+fn vectors_have_ranges() {
+    let stage = Role::Strategic.stage();
+    let place = |name: &str| stage.vectors.iter().position(|vector| vector.name == name).unwrap();
+    for (bad, said) in [(0.0, "0"), (-1.0, "-1"), (0.05, "0.05"), (10.5, "10.5")] {
+        let mut wrong = golden::checkpoint(stage).unwrap();
+        wrong.weights.vectors[place("agents.regime.temperature")] = Some(vec![bad]);
+        let faults = Checkpoint::read(&write(&wrong).unwrap(), "Strategic").unwrap_err().to_string();
+        let expected =
+            format!("BadFormat: agents.regime.temperature: element 0 is {said}, it must be at least 0.1 and at most 10");
+        assert_eq!(faults, expected);
+    }
+    let mut wrong = golden::checkpoint(stage).unwrap();
+    wrong.manifest.normaliser = "statistics".to_owned();
+    for (vector, values) in stage.vectors.iter().zip(&mut wrong.weights.vectors).filter(|(vector, _)| vector.statistic) {
+        *values = Some(vec![0.5; vector.width]);
+    }
+    let good = write(&wrong).unwrap();
+    assert!(Checkpoint::read(&good, "Strategic").is_ok());
+    wrong.manifest.normaliser = "identity".to_owned();
+    let faults = Checkpoint::read(&write(&wrong).unwrap(), "Strategic").unwrap_err();
+    assert!(faults.count() == 6 && faults.has(Reason::UnknownTensor), "{faults}");
+    wrong.manifest.normaliser = "statistics".to_owned();
+    wrong.weights.vectors[place("norm.nwrqk.std")] = Some(vec![1.0, 1.0, 1e-7, 1.0]);
+    wrong.weights.vectors[place("norm.mlmi.std")] = None;
+    let faults = Checkpoint::read(&write(&wrong).unwrap(), "Strategic").unwrap_err().to_string();
+    assert!(faults.contains("norm.nwrqk.std: element 2 is 0.0000001, it must be at least 0.000001"), "{faults}");
+    assert!(faults.contains("MissingTensor: norm.mlmi.std"), "{faults}");
+}
+
+/// EX-14: statistics stand before the attention, in the reference and so in the self-test.
+#[test]
+fn execution_statistics_are_applied() {
+    let stage = Role::Execution.stage();
+    let mut checkpoint = golden::checkpoint(stage).unwrap();
+    checkpoint.manifest.normaliser = "statistics".to_owned();
+    checkpoint.weights.vectors = vec![Some(vec![0.5; 15]), Some(vec![2.0; 15])];
+    let shifted: Vec<Vec<f32>> = checkpoint.golden.inputs.iter().map(|row| row.iter().map(|x| x * 2.0 + 0.5).collect()).collect();
+    checkpoint.golden.inputs = shifted;
+    let bytes = write(&checkpoint).unwrap();
+    let report = verify(&bytes, &sha256(&bytes), "Execution", &mut clock());
+    assert_eq!(report.verdict, Verdict::Verified, "{}", report.message);
+    checkpoint.weights.vectors[1] = Some(vec![2.1; 15]);
+    let bytes = write(&checkpoint).unwrap();
+    let report = verify(&bytes, &sha256(&bytes), "Execution", &mut clock());
+    assert_eq!(report.reason, Some(Reason::GoldenMismatch), "{}", report.message);
+}
+
+/// What the author alone knows must be said; what follows from the role need not; a self-test is kept or asked for.
+#[test]
+fn conversion_asks_for_what_it_cannot_know() {
+    let stage = Role::Risk.stage();
+    let checkpoint = golden::checkpoint(stage).unwrap();
+    let bytes = write(&checkpoint).unwrap();
+    let faults = convert(&bytes, "{}", SelfTestSource::File).unwrap_err();
+    let asked: Vec<&str> = faults.list().iter().map(|fault| fault.subject.as_str()).collect();
+    let keys = ["role", "featureSchema", "actions", "trainingDataDigest", "codeRevision"];
+    assert_eq!(asked, keys.map(|key| format!("manifest.{key}")));
+    let full: serde_json::Value = serde_json::to_value(&checkpoint.manifest).unwrap();
+    let short: serde_json::Map<_, _> = keys.iter().map(|key| ((*key).to_owned(), full[*key].clone())).collect();
+    let short = serde_json::Value::Object(short).to_string();
+    assert_eq!(convert(&bytes, &short, SelfTestSource::File).unwrap(), bytes);
+    assert!(convert(&bytes, &short, SelfTestSource::Recorded).is_err(), "the author's self-test is worth more than ours");
+    for text in ["[]", "", "{\"role\":", "\"x\""] {
+        assert!(convert(&bytes, text, SelfTestSource::File).unwrap_err().has(Reason::BadFormat), "{text}");
+    }
+    let unknown = short.replace("\"Risk\"", "\"Weather\"");
+    assert!(convert(&bytes, &unknown, SelfTestSource::File).unwrap_err().has(Reason::WrongRole));
+    let other = short.replace("close_all", "open_all");
+    assert!(convert(&bytes, &other, SelfTestSource::File).unwrap_err().has(Reason::BadActionOrder));
 }

@@ -2,8 +2,11 @@
 
 use candle_core::{Device, Tensor};
 use tradewind_nets::actor::{Actor, batch};
-use tradewind_nets::architecture::{ACTIONS, AGENT_COUNT, AGENTS, Matrix};
-use tradewind_nets::checkpoint::SelfTest;
+use tradewind_nets::architecture::{ACTIONS, AGENT_COUNT, AGENTS, tactical};
+use tradewind_nets::checkpoint::{Manifest, SelfTest};
+use tradewind_nets::golden;
+use tradewind_nets::reference::Reference;
+use tradewind_nets::served::NoAnswer;
 use tradewind_nets::weights::{ActorWeights, TacticalWeights};
 
 use crate::dice::Dice;
@@ -124,15 +127,10 @@ pub fn fit(samples: &[Sample], seed: u64, steps: usize, mut progress: impl FnMut
 /// whoever serves it is compared with what was trained.
 ///
 /// # Errors
-/// When candle fails.
-pub fn self_test(weights: &TacticalWeights, inputs: Vec<Matrix>) -> candle_core::Result<SelfTest> {
-    let tensor = batch(&inputs)?;
-    let mut logits: [Vec<[f32; ACTIONS]>; AGENT_COUNT] = Default::default();
-    for (all, actor) in logits.iter_mut().zip(&weights.agents) {
-        let flat = Actor::new(actor)?.logits(&tensor)?.flatten_all()?.to_vec1::<f32>()?;
-        *all = flat.as_chunks::<ACTIONS>().0.to_vec();
-    }
-    Ok(SelfTest { inputs, logits })
+/// When an output is not finite.
+pub fn self_test(weights: &TacticalWeights, inputs: usize) -> Result<SelfTest, NoAnswer> {
+    let inputs = golden::self_test_inputs(&tactical::STAGE, inputs);
+    SelfTest::record(inputs, &mut Reference::new(&Manifest::tactical(), &weights.to_stage())?)
 }
 
 /// The rewards of one agent's actions, (samples, 3).
@@ -175,7 +173,6 @@ mod tests {
     #![allow(clippy::unwrap_used, clippy::expect_used)]
     use super::*;
     use tradewind_nets::forward::TacticalForward;
-    use tradewind_nets::golden;
 
     /// Samples whose best action is the sign of all momenta.
     fn learnable(count: u32) -> Vec<Sample> {
@@ -207,7 +204,7 @@ mod tests {
     #[test]
     fn the_self_test_is_candles() {
         let weights = fit(&learnable(80), 4, 3, |_, _| {}).unwrap().weights;
-        let test = self_test(&weights, (0..64).map(golden::self_test_input).collect()).unwrap();
+        let test = self_test(&weights, 64).unwrap();
         let error = test.run(&mut TacticalForward::new(&weights)).unwrap();
         assert!(error > 0.0 && error < 1e-5, "{error}");
     }

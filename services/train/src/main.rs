@@ -10,8 +10,8 @@ use indicatif::{ProgressBar, ProgressStyle};
 use tradewind_domain::time::Nanos;
 use tradewind_nets::checkpoint::{Checkpoint, Manifest, TACTICAL_ROLE, sha256, write};
 use tradewind_nets::forward::TacticalForward;
-use tradewind_nets::golden;
 use tradewind_nets::spoil::{SPOILS, Spoil, spoil};
+use tradewind_nets::weights::TacticalWeights;
 use tradewind_train::bars::{self, Series};
 use tradewind_train::fit::{self, BATCH, Fitted};
 use tradewind_train::objective::{ACTOR_LR, ENTROPY_COEF, MAX_GRAD_NORM};
@@ -19,7 +19,7 @@ use tradewind_train::report::{self, Figures, FollowMomentum, Terms};
 use tradewind_train::samples::{self, Judgement};
 
 /// Inputs in the self-test of a trained checkpoint.
-const SELF_TEST_INPUTS: u32 = 32;
+const SELF_TEST_INPUTS: usize = 32;
 
 /// Trains the tactical networks on recorded daily bars and reports what they would have earned.
 #[derive(Parser)]
@@ -118,10 +118,10 @@ fn fit(args: &FitArgs) -> anyhow::Result<()> {
             loss.agent, loss.first, loss.last, -judgement.hold_reward, loss.slope, loss.convergence
         );
     }
-    let golden = fit::self_test(&fitted.weights, (0..SELF_TEST_INPUTS).map(golden::self_test_input).collect())?;
+    let golden = fit::self_test(&fitted.weights, SELF_TEST_INPUTS)?;
     let figures = show(&series, args.data.split, TacticalForward::new(&fitted.weights))?;
     let manifest = manifest(args, &series, &fitted, &figures, &judgement);
-    let bytes = write(&Checkpoint { manifest, weights: fitted.weights, golden })?;
+    let bytes = write(&Checkpoint { manifest, weights: fitted.weights.to_stage(), golden })?;
     save(&args.out, &bytes)
 }
 
@@ -172,7 +172,8 @@ fn judge(args: &ReportArgs) -> anyhow::Result<()> {
     let bytes = std::fs::read(&args.checkpoint).with_context(|| args.checkpoint.display().to_string())?;
     let checkpoint = Checkpoint::read(&bytes, TACTICAL_ROLE).with_context(|| args.checkpoint.display().to_string())?;
     let series = bars::read(&args.data.bars, &args.data.symbols)?;
-    show(&series, args.data.split, TacticalForward::new(&checkpoint.weights))?;
+    let weights = TacticalWeights::from_stage(&checkpoint.weights).context("the checkpoint has no tactical networks")?;
+    show(&series, args.data.split, TacticalForward::new(&weights))?;
     Ok(())
 }
 

@@ -20,7 +20,7 @@ const METADATA: &str = "__metadata__";
 const MAX_DIMENSIONS: usize = 8;
 
 /// A JSON object with its pairs in order, duplicates kept.
-struct Pairs<V>(Vec<(String, V)>);
+pub(super) struct Pairs<V>(pub(super) Vec<(String, V)>);
 
 impl<'de, V: Deserialize<'de>> Deserialize<'de> for Pairs<V> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
@@ -137,8 +137,9 @@ fn split(bytes: &[u8]) -> Result<(&[u8], &[u8]), Faults> {
 
 fn read_metadata(pairs: Pairs<Value>, faults: &mut Faults) -> Vec<(String, String)> {
     let mut metadata: Vec<(String, String)> = Vec::new();
+    let mut seen = std::collections::BTreeSet::new();
     for (key, value) in pairs.0 {
-        if metadata.iter().any(|(known, _)| *known == key) {
+        if !seen.insert(key.clone()) {
             faults.add(Reason::BadFormat, &key, "named twice in the metadata, allowed once");
         } else if let Value::String(text) = value {
             metadata.push((key, text));

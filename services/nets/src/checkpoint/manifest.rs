@@ -5,16 +5,20 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
+use super::container::Pairs;
 use super::fault::{Faults, Reason, quote};
-use crate::architecture::{AGENTS, ARCHITECTURE};
-use crate::schema::{tactical_schema, tactical_schema_digest};
+use tradewind_domain::strategic::{self, Gathers, SCHEMA};
+
+use crate::architecture::{AGENTS, Role, Stage};
 
 /// Version of the manifest that this release reads and writes.
 pub const FORMAT_VERSION: u64 = 1;
-/// The one role that this release serves.
-pub const TACTICAL_ROLE: &str = "Tactical";
-/// The one normaliser: the feature schema already normalises, the network sees its numbers as they are.
-const NORMALISER: &str = "identity";
+/// Name of the tactical role.
+pub const TACTICAL_ROLE: &str = Role::Tactical.name();
+/// Networks see the numbers of the feature schema as they are.
+pub(super) const IDENTITY: &str = "identity";
+/// The file holds statistics, `norm.*` (ST-14, EX-14, RK-8).
+pub(super) const STATISTICS: &str = "statistics";
 /// Entries that a map or list may have.
 const MAX_ENTRIES: usize = 64;
 /// Bytes that a text may have.
@@ -22,29 +26,36 @@ const MAX_TEXT: usize = 256;
 /// Bytes that a name may have: that of a figure or of an agent.
 const MAX_NAME: usize = 64;
 
-/// The manifest in the file's metadata (TA-52, TA-76). Unknown keys are refused.
+/// The manifest in the file's metadata (ST-57, SU-41, TA-52, TA-76, EX-151, RK-34). Unknown keys are refused.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Manifest {
     /// 1.
     pub format_version: u64,
-    /// `Tactical`.
+    /// `Strategic`, `Tactical`, `Execution` or `Risk`.
     pub role: String,
-    /// `tactical-conv-60x7-v1`.
+    /// Which networks, by name and version.
     pub architecture: String,
-    /// Name of the feature schema (TA-8).
+    /// Name of the feature schema.
     pub feature_schema: String,
     /// Hex SHA-256 of the schema's definition.
     pub feature_schema_digest: String,
-    /// Agents in order: fvg, momentum, entry.
+    /// Agents in order.
     pub agents: Vec<String>,
-    /// Meaning of each agent's outputs by index (ruling 1, TA-16).
+    /// Meaning of each agent's outputs by index (ruling 1).
     pub actions: BTreeMap<String, Vec<String>>,
-    /// Softmax temperatures that the networks were trained for (TA-21); the policy's configuration
-    /// decides which are used.
+    /// Softmax temperatures that tactical networks were trained for (TA-21); the policy's configuration
+    /// decides which are used. Empty for other roles: strategic ones are tensors, the others have none.
     pub temperatures: BTreeMap<String, f64>,
-    /// `identity`.
+    /// `identity` or `statistics`.
     pub normaliser: String,
+    /// Columns that each strategic agent gathers, by name (ST-8, ST-57); empty for other roles.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub features: BTreeMap<String, Vec<String>>,
+    /// Whether the strategic regime policy was trained with its logits scaled by volatility, and is served so (ST-47); absent for
+    /// other roles.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub regime_volatility_adjust: Option<bool>,
     /// Hex SHA-256 of what it was trained on.
     pub training_data_digest: String,
     /// Seeds of the training run.
@@ -62,17 +73,29 @@ pub struct Manifest {
 impl Manifest {
     /// A manifest of the tactical role with everything filled in that is fixed; provenance empty.
     pub fn tactical() -> Self {
-        let by_agent = |text: [&str; 3]| text.iter().map(|s| (*s).to_owned()).collect();
+        Self::of(Role::Tactical.stage())
+    }
+
+    /// A manifest with everything filled in that follows from the stage; provenance empty.
+    pub fn of(stage: &'static Stage) -> Self {
+        let (tactical, strategic) = (stage.role == Role::Tactical, stage.role == Role::Strategic);
+        let owned = |texts: &[&str]| texts.iter().map(|text| (*text).to_owned()).collect::<Vec<_>>();
+        let temperatures = AGENTS.iter().filter(|_| tactical).map(|agent| (agent.id.to_owned(), shortest(agent.temperature)));
+        let gathers = Gathers::default();
+        let names = |agent: usize| gathers.agent(agent).iter().map(|column| SCHEMA.columns[*column].to_owned()).collect();
+        let features = strategic::AGENTS.into_iter().enumerate().filter(|_| strategic);
         Self {
             format_version: FORMAT_VERSION,
-            role: TACTICAL_ROLE.to_owned(),
-            architecture: ARCHITECTURE.to_owned(),
-            feature_schema: tactical_schema().to_owned(),
-            feature_schema_digest: tactical_schema_digest(),
-            agents: by_agent(AGENTS.map(|agent| agent.id)),
-            actions: AGENTS.iter().map(|agent| (agent.id.to_owned(), by_agent(agent.actions))).collect(),
-            temperatures: AGENTS.iter().map(|agent| (agent.id.to_owned(), shortest(agent.temperature))).collect(),
-            normaliser: NORMALISER.to_owned(),
+            role: stage.role.name().to_owned(),
+            architecture: stage.architecture.to_owned(),
+            feature_schema: stage.schema.name.to_owned(),
+            feature_schema_digest: stage.schema.digest(),
+            agents: stage.agents().map(|agent| agent.id.to_owned()).collect(),
+            actions: stage.agents().map(|agent| (agent.id.to_owned(), owned(agent.actions))).collect(),
+            temperatures: temperatures.collect(),
+            normaliser: IDENTITY.to_owned(),
+            features: features.map(|(agent, id)| (id.to_owned(), names(agent))).collect(),
+            regime_volatility_adjust: strategic.then_some(true),
             training_data_digest: hex::encode([0u8; 32]),
             seeds: Vec::new(),
             episode: 0,
@@ -80,6 +103,21 @@ impl Manifest {
             hyperparameters: BTreeMap::new(),
             code_revision: String::new(),
         }
+    }
+
+    /// Columns that the strategic agents gather; the default without `features`, which is every other role's case.
+    ///
+    /// # Errors
+    /// A name that the schema does not have, or a width that no network takes, in words.
+    pub fn gathers(&self) -> Result<Gathers, String> {
+        if self.features.is_empty() {
+            return Ok(Gathers::default());
+        }
+        if !self.features.keys().map(String::as_str).eq(strategic::AGENTS) {
+            return Err(format!("must name the columns of {:?}", strategic::AGENTS));
+        }
+        let of = |agent: &str| self.features.get(agent).map_or(&[][..], Vec::as_slice);
+        Gathers::from_names(strategic::AGENTS.map(of)).map_err(|error| error.to_string())
     }
 }
 
@@ -92,27 +130,35 @@ fn shortest(value: f32) -> f64 {
 pub(super) struct Judged {
     /// Present when every key could be read.
     pub(super) manifest: Option<Manifest>,
-    /// False when the file is a checkpoint of another role.
-    pub(super) right_role: bool,
+    /// The stage whose tensors are to be read; `None` when the file is a checkpoint of another role.
+    pub(super) stage: Option<&'static Stage>,
 }
 
 /// Reads and checks a manifest; every violation lands in `faults`.
 pub(super) fn read(text: &str, expected_role: &str, faults: &mut Faults) -> Judged {
-    let object = match serde_json::from_str::<Value>(text) {
-        Ok(Value::Object(object)) => object,
-        Ok(_) => {
-            faults.add(Reason::BadFormat, "manifest", "must be a JSON object");
-            return Judged { manifest: None, right_role: true };
-        }
+    let unread = Judged { manifest: None, stage: Role::from_name(expected_role).map(Role::stage) };
+    let pairs = match serde_json::from_str::<Pairs<Value>>(text) {
+        Ok(pairs) => pairs.0,
         Err(error) => {
-            faults.add(Reason::BadFormat, "manifest", format!("not JSON: {}", quote(&error.to_string())));
-            return Judged { manifest: None, right_role: true };
+            faults.add(Reason::BadFormat, "manifest", format!("must be a JSON object: {}", quote(&error.to_string())));
+            return unread;
         }
     };
+    let mut object = Map::new();
+    for (key, value) in pairs {
+        if object.contains_key(&key) {
+            faults.add(Reason::BadFormat, &format!("manifest.{key}"), "named twice, allowed once");
+        }
+        object.insert(key, value);
+    }
     let mut reader = Reader { object, faults };
-    let manifest = reader.manifest();
-    let right_role = manifest.as_ref().is_none_or(|manifest| check(manifest, expected_role, faults));
-    Judged { manifest, right_role }
+    match reader.manifest() {
+        Some(manifest) => {
+            let stage = check(&manifest, expected_role, faults);
+            Judged { manifest: Some(manifest), stage }
+        }
+        None => unread,
+    }
 }
 
 /// Takes keys out of the object; what is left at the end is unknown.
@@ -132,6 +178,8 @@ impl Reader<'_> {
         let actions = self.take("actions", "an object of lists of texts", |value| map(value, texts));
         let temperatures = self.take("temperatures", "an object of numbers", |value| map(value, Value::as_f64));
         let normaliser = self.text("normaliser");
+        let features = self.optional("features", "an object of lists of names", |value| map(value, texts));
+        let regime_volatility_adjust = self.optional("regimeVolatilityAdjust", "true or false", Value::as_bool);
         let training_data_digest = self.text("trainingDataDigest");
         let seeds = self.take("seeds", "a list of at most 64 integers", |value| list(value, Value::as_u64));
         let episode = self.take("episode", "an integer", Value::as_u64);
@@ -156,6 +204,8 @@ impl Reader<'_> {
             actions: actions?,
             temperatures: temperatures?,
             normaliser: normaliser?,
+            features: features?.unwrap_or_default(),
+            regime_volatility_adjust: regime_volatility_adjust?,
             training_data_digest: training_data_digest?,
             seeds: seeds?,
             episode: episode?,
@@ -167,6 +217,11 @@ impl Reader<'_> {
 
     fn text(&mut self, key: &str) -> Option<String> {
         self.take(key, "a text of at most 256 characters", short_text)
+    }
+
+    /// A key that may be absent: `Some(None)`. `None` when it is there and cannot be read.
+    fn optional<T>(&mut self, key: &str, wanted: &str, read: impl FnOnce(&Value) -> Option<T>) -> Option<Option<T>> {
+        if self.object.contains_key(key) { self.take(key, wanted, read).map(Some) } else { Some(None) }
     }
 
     fn take<T>(&mut self, key: &str, wanted: &str, read: impl FnOnce(&Value) -> Option<T>) -> Option<T> {
@@ -203,50 +258,82 @@ fn map<T>(value: &Value, read: impl Fn(&Value) -> Option<T>) -> Option<BTreeMap<
         .collect()
 }
 
-/// Compares with what this release serves. False when the role is another.
-fn check(manifest: &Manifest, expected_role: &str, faults: &mut Faults) -> bool {
-    let fixed = Manifest::tactical();
+/// Compares with what this release serves. `None` when the role is another.
+fn check(manifest: &Manifest, expected_role: &str, faults: &mut Faults) -> Option<&'static Stage> {
     if manifest.format_version != FORMAT_VERSION {
         let seen = manifest.format_version;
         faults.add(Reason::BadFormat, "manifest.formatVersion", format!("is {seen}, this release reads {FORMAT_VERSION}"));
     }
-    if manifest.role != expected_role || manifest.role != TACTICAL_ROLE {
-        let message =
-            format!("is {}, {expected_role} was asked for, and this release serves {TACTICAL_ROLE}", quote(&manifest.role));
+    let role = Role::from_name(&manifest.role).filter(|_| manifest.role == expected_role);
+    let Some(role) = role else {
+        let known = Role::ALL.map(Role::name).join(", ");
+        let message = format!("is {}, {} was asked for; this release knows {known}", quote(&manifest.role), quote(expected_role));
         faults.add(Reason::WrongRole, "manifest.role", message);
-        return false;
-    }
+        return None;
+    };
+    let stage = Stage::find(role, &manifest.architecture).unwrap_or_else(|| role.stage());
+    let fixed = Manifest::of(stage);
     let same = [
         ("featureSchema", &manifest.feature_schema, &fixed.feature_schema, Reason::UnknownFeatureSchema),
         ("featureSchemaDigest", &manifest.feature_schema_digest, &fixed.feature_schema_digest, Reason::UnknownFeatureSchema),
         ("architecture", &manifest.architecture, &fixed.architecture, Reason::UnknownArchitecture),
-        ("normaliser", &manifest.normaliser, &fixed.normaliser, Reason::BadFormat),
     ];
     for (key, seen, allowed, reason) in same {
         if seen != allowed {
             faults.add(reason, &format!("manifest.{key}"), format!("is {}, this release implements {allowed}", quote(seen)));
         }
     }
+    check_agents(manifest, &fixed, faults);
+    check_normaliser(manifest, stage, faults);
+    let digest = &manifest.training_data_digest;
+    if digest.len() != 64 || !digest.bytes().all(|byte| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte)) {
+        faults.add(Reason::BadFormat, "manifest.trainingDataDigest", format!("is {}, must be 64 hex digits", quote(digest)));
+    }
+    Some(stage)
+}
+
+/// Agents, the order of their outputs (ruling 1), their temperatures.
+fn check_agents(manifest: &Manifest, fixed: &Manifest, faults: &mut Faults) {
     if manifest.agents != fixed.agents {
         let message = format!("is {}, must be {:?}", quote(&format!("{:?}", manifest.agents)), fixed.agents);
         faults.add(Reason::BadActionOrder, "manifest.agents", message);
     }
     if manifest.actions != fixed.actions {
-        let message = format!("is {}, must be {:?}", quote(&format!("{:?}", manifest.actions)), fixed.actions);
+        let message = format!(
+            "is {}, must be {:?}; convert brings another order into this one",
+            quote(&format!("{:?}", manifest.actions)),
+            fixed.actions
+        );
         faults.add(Reason::BadActionOrder, "manifest.actions", message);
     }
     if !manifest.temperatures.keys().eq(fixed.temperatures.keys())
         || manifest.temperatures.values().any(|t| !(*t > 0.0 && *t <= 100.0))
     {
-        let message = format!(
-            "is {}, must give each agent a number above 0 and at most 100",
-            quote(&format!("{:?}", manifest.temperatures))
-        );
+        let wanted = match fixed.temperatures.is_empty() {
+            true => "must be empty: this role has no temperatures in its manifest",
+            false => "must give each agent a number above 0 and at most 100",
+        };
+        let message = format!("is {}, {wanted}", quote(&format!("{:?}", manifest.temperatures)));
         faults.add(Reason::BadFormat, "manifest.temperatures", message);
     }
-    let digest = &manifest.training_data_digest;
-    if digest.len() != 64 || !digest.bytes().all(|byte| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte)) {
-        faults.add(Reason::BadFormat, "manifest.trainingDataDigest", format!("is {}, must be 64 hex digits", quote(digest)));
+}
+
+/// What stands before the networks: statistics, gathered columns (ST-8), the switch of ST-47.
+fn check_normaliser(manifest: &Manifest, stage: &Stage, faults: &mut Faults) {
+    let statistics = stage.vectors.iter().any(|vector| vector.statistic);
+    if manifest.normaliser != IDENTITY && !(statistics && manifest.normaliser == STATISTICS) {
+        let allowed = if statistics { "identity or statistics" } else { IDENTITY };
+        let message = format!("is {}, this architecture allows {allowed}", quote(&manifest.normaliser));
+        faults.add(Reason::BadFormat, "manifest.normaliser", message);
     }
-    true
+    let strategic = stage.role == Role::Strategic;
+    if !strategic && !manifest.features.is_empty() {
+        faults.add(Reason::BadFormat, "manifest.features", "only strategic agents gather columns");
+    } else if let Err(message) = manifest.gathers() {
+        faults.add(Reason::UnknownFeatureSchema, "manifest.features", quote(&message));
+    }
+    if manifest.regime_volatility_adjust.is_some() != strategic {
+        let message = if strategic { "missing, must be true or false" } else { "only the strategic role has it" };
+        faults.add(Reason::BadFormat, "manifest.regimeVolatilityAdjust", message);
+    }
 }

@@ -1,19 +1,23 @@
 //! The checkpoint file: one safetensors file with a manifest, weights and its own self-test.
 //!
-//! The format is described for exporters in `services/nets/CHECKPOINT.md`. Reading checks
-//! everything and reports every violation at once; nothing is allocated by what a file claims.
+//! It holds no code, unlike a pickled object (SU-38, TA-52, EX-152). The format is described for exporters in
+//! `services/nets/CHECKPOINT.md`. Reading checks everything and reports every violation at once; nothing is allocated by what a
+//! file claims.
 
 mod container;
+mod convert;
 mod fault;
 mod manifest;
 mod reader;
 mod self_test;
+mod tensors;
 mod verify;
 mod writer;
 
+pub use convert::{SelfTestSource, convert};
 pub use fault::{Fault, Faults, Reason};
 pub use manifest::{FORMAT_VERSION, Manifest, TACTICAL_ROLE};
-pub use reader::{Checkpoint, sha256};
+pub use reader::{Checkpoint, claimed_role, sha256};
 pub use self_test::{GOLDEN_TOLERANCE, SelfTest};
 pub use verify::{Figures, MAX_REPORT_BYTES, Verdict, VerificationReport, verify};
 pub use writer::{WriteError, write};

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::fault::{Fault, Faults, Reason};
 use super::reader::{Checkpoint, sha256};
 use super::{MAX_FILE_BYTES, container};
-use crate::forward::TacticalForward;
+use crate::served::{Served, served};
 
 /// A termination message may hold this much.
 pub const MAX_REPORT_BYTES: usize = 4096;
@@ -51,7 +51,7 @@ pub struct Figures {
     /// Largest error of the self-test: absolute up to 1, relative above.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub golden_max_error: Option<f64>,
-    /// Median time of one pass of the three actors, microseconds.
+    /// Median time of one pass of the networks that serve, microseconds.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub latency_p50_us: Option<f64>,
     /// 99th percentile of that time, microseconds.
@@ -149,12 +149,17 @@ pub fn verify(bytes: &[u8], expected_sha256: &str, expected_role: &str, clock_ns
         Err(faults) => return VerificationReport::rejected(figures, &faults),
     };
     describe(&checkpoint, &mut figures);
-    let mut networks = TacticalForward::new(&checkpoint.weights);
-    match checkpoint.golden.run(&mut networks) {
+    let mut networks = match served(&checkpoint) {
+        Ok(networks) => networks,
+        Err(error) => {
+            return VerificationReport::rejected(figures, &Faults::one(Reason::BadFormat, "file", error.to_string()));
+        }
+    };
+    match checkpoint.golden.run(networks.as_mut()) {
         Ok(error) => figures.golden_max_error = Some(error),
         Err(faults) => return VerificationReport::rejected(figures, &faults),
     }
-    measure(&checkpoint, &mut networks, clock_ns, &mut figures);
+    measure(&checkpoint, networks.as_mut(), clock_ns, &mut figures);
     let message = format!(
         "{} of {} parameters; self-test of {} inputs within {:.1e}; one pass takes {:.0} us (p50)",
         checkpoint.manifest.architecture,
@@ -174,14 +179,15 @@ fn describe(checkpoint: &Checkpoint, figures: &mut Figures) {
     figures.metrics = manifest.metrics.iter().take(MAX_METRICS).map(|(name, value)| (name.clone(), *value)).collect();
 }
 
-fn measure(checkpoint: &Checkpoint, networks: &mut TacticalForward, clock_ns: &mut dyn FnMut() -> u64, figures: &mut Figures) {
+fn measure(checkpoint: &Checkpoint, networks: &mut dyn Served, clock_ns: &mut dyn FnMut() -> u64, figures: &mut Figures) {
+    let mut outputs = vec![0.0; checkpoint.weights.stage.output_width()];
     let mut inputs = checkpoint.golden.inputs.iter().cycle();
     let mut times = Vec::with_capacity(TIMED_CALLS);
     for (call, input) in inputs.by_ref().take(WARM_UP_CALLS + TIMED_CALLS).enumerate() {
         let before = clock_ns();
-        let answer = networks.logits(input);
+        let answer = networks.outputs(input, &mut outputs);
         let taken = clock_ns().saturating_sub(before);
-        if std::hint::black_box(answer).is_ok() && call >= WARM_UP_CALLS {
+        if std::hint::black_box((answer, &outputs)).0.is_ok() && call >= WARM_UP_CALLS {
             times.push(taken);
         }
     }

@@ -5,9 +5,8 @@ use std::collections::HashMap;
 use safetensors::SafeTensorError;
 use safetensors::tensor::{Dtype, TensorView};
 
-use super::reader::{GOLDEN_INPUTS, golden_logits};
+use super::tensors::{GOLDEN_INPUTS, golden_logits};
 use super::{Checkpoint, MANIFEST_KEY};
-use crate::architecture::{ACTIONS, AGENTS, COLUMNS, ROWS};
 
 /// Why a checkpoint could not be written.
 #[derive(Debug, thiserror::Error)]
@@ -29,11 +28,12 @@ pub fn write(checkpoint: &Checkpoint) -> Result<Vec<u8>, WriteError> {
     for (spec, values) in checkpoint.weights.tensors() {
         tensors.push((spec.name, spec.shape, to_bytes(values)));
     }
-    let golden = &checkpoint.golden;
-    let inputs = golden.inputs.as_flattened().as_flattened();
-    tensors.push((GOLDEN_INPUTS.to_owned(), vec![golden.inputs.len(), ROWS, COLUMNS], to_bytes(inputs)));
-    for (agent, logits) in AGENTS.iter().zip(&golden.logits) {
-        tensors.push((golden_logits(agent.id), vec![logits.len(), ACTIONS], to_bytes(logits.as_flattened())));
+    let (stage, golden) = (checkpoint.weights.stage, &checkpoint.golden);
+    let mut shape = vec![golden.inputs.len()];
+    shape.extend_from_slice(stage.input_shape);
+    tensors.push((GOLDEN_INPUTS.to_owned(), shape, to_bytes(&golden.inputs.concat())));
+    for ((_, network), logits) in stage.served().zip(&golden.logits) {
+        tensors.push((golden_logits(network.id), vec![logits.len(), network.outputs()], to_bytes(&logits.concat())));
     }
     let mut views = Vec::with_capacity(tensors.len());
     for (name, shape, bytes) in &tensors {

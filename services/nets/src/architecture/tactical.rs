@@ -1,6 +1,9 @@
-//! The one network architecture of the tactical stage: its agents, layers, tensor names and shapes.
+//! The tactical networks: three actors that convolve over time, and a critic (TA-16..TA-20).
 
 pub use tradewind_domain::tactical::{COLUMNS, FEATURE_SCHEMA, Logits, Matrix, ROWS};
+
+use super::{Network, Role, Sample, Stage, Step, Use, View};
+use crate::schema::TACTICAL;
 
 /// Agents of the stage, in the order of [`AGENTS`].
 pub const AGENT_COUNT: usize = 3;
@@ -22,11 +25,6 @@ pub const HIDDEN_1: usize = 256;
 pub const HIDDEN_2: usize = 128;
 /// Inputs of the critic: three flattened observations (TA-20).
 pub const CRITIC_INPUTS: usize = AGENT_COUNT * ROWS * COLUMNS;
-/// Widths of the critic's layers, input first, output last (TA-20).
-pub const CRITIC_WIDTHS: [usize; 5] = [CRITIC_INPUTS, 512, 256, 128, 1];
-
-/// Name of this architecture in a checkpoint's manifest.
-pub const ARCHITECTURE: &str = "tactical-conv-60x7-v1";
 
 /// What is fixed about one agent (TA-16, TA-19, TA-21).
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -44,7 +42,7 @@ pub struct Agent {
 const THIRD: f32 = 1.0 / 3.0;
 
 /// The three agents in the order of every array in this crate: fvg, momentum, entry (TA-16).
-pub const AGENTS: [Agent; AGENT_COUNT] = [
+pub static AGENTS: [Agent; AGENT_COUNT] = [
     Agent {
         id: "fvg",
         actions: ["long", "hold", "short"],
@@ -65,51 +63,75 @@ pub const AGENTS: [Agent; AGENT_COUNT] = [
     },
 ];
 
-/// Layers of an actor that have weights, in the order of TA-17: name, weight shape. The bias has
-/// the length of the first dimension.
-pub const ACTOR_LAYERS: [(&str, &[usize]); 5] = [
-    ("conv1", &[CHANNELS_1, COLUMNS, KERNEL]),
-    ("conv2", &[CHANNELS_2, CHANNELS_1, KERNEL]),
-    ("fc1", &[HIDDEN_1, FLAT]),
-    ("fc2", &[HIDDEN_2, HIDDEN_1]),
-    ("fc3", &[ACTIONS, HIDDEN_2]),
+/// Layers of an actor between its attention and its logits, in the order of TA-17.
+const TRUNK: [Step; 10] = [
+    Step::Columns(COLUMNS),
+    Step::Convolution("conv1", COLUMNS, CHANNELS_1),
+    Step::Relu,
+    Step::Convolution("conv2", CHANNELS_1, CHANNELS_2),
+    Step::Relu,
+    Step::Pool,
+    Step::Dense("fc1", FLAT, HIDDEN_1),
+    Step::Relu,
+    Step::Dense("fc2", HIDDEN_1, HIDDEN_2),
+    Step::Relu,
 ];
 
-/// Trainable parameters of one actor (TA-17).
-pub const ACTOR_PARAMETERS: usize = 302_602;
-/// Trainable parameters of the critic (TA-20).
-pub const CRITIC_PARAMETERS: usize = 809_985;
-
-/// A tensor that a checkpoint may hold: its name and shape, as PyTorch stores it (ruling 13).
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct TensorSpec {
-    /// Full name, such as `agents.fvg.conv1.weight`.
-    pub name: String,
-    /// Dimensions: Linear `[out, in]`, Conv1d `[out, in, kernel]`.
-    pub shape: Vec<usize>,
-}
-
-/// Tensors of one agent in the order in which [`crate::weights::ActorWeights`] keeps them.
-pub fn actor_tensors(agent: &str) -> Vec<TensorSpec> {
-    let mut specs = vec![TensorSpec { name: format!("agents.{agent}.attention_weights"), shape: vec![COLUMNS] }];
-    for (layer, shape) in ACTOR_LAYERS {
-        specs.push(TensorSpec { name: format!("agents.{agent}.{layer}.weight"), shape: shape.to_vec() });
-        specs.push(TensorSpec { name: format!("agents.{agent}.{layer}.bias"), shape: vec![shape[0]] });
+const fn actor(agent: &'static Agent, prefix: &'static str) -> Network {
+    Network {
+        id: agent.id,
+        prefix,
+        actions: &agent.actions,
+        view: View::All,
+        inputs: ROWS * COLUMNS,
+        attention: &agent.initial_attention,
+        trunk: &TRUNK,
+        heads: &[&[Step::Dense("fc3", HIDDEN_2, ACTIONS)]],
+        used: Use::Served,
     }
-    specs
 }
 
-/// Tensors of the critic, in layer order. The numbers are PyTorch's positions in a Sequential with
-/// a ReLU after each hidden layer.
-pub fn critic_tensors() -> Vec<TensorSpec> {
-    let mut specs = Vec::new();
-    for (layer, pair) in CRITIC_WIDTHS.windows(2).enumerate() {
-        let position = 2 * layer;
-        specs.push(TensorSpec { name: format!("critic.network.{position}.weight"), shape: vec![pair[1], pair[0]] });
-        specs.push(TensorSpec { name: format!("critic.network.{position}.bias"), shape: vec![pair[1]] });
-    }
-    specs
-}
+/// The tactical stage: input is the model matrix of TA-8, row 0 oldest.
+pub static STAGE: Stage = Stage {
+    role: Role::Tactical,
+    architecture: "tactical-conv-60x7-v1",
+    schema: &TACTICAL,
+    input_shape: &[ROWS, COLUMNS],
+    samples: &[
+        Sample::Flag,
+        Sample::Flag,
+        Sample::Range(-1.0, 1.0),
+        Sample::Sixtieth,
+        Sample::Flag,
+        Sample::Range(-0.964, 0.964),
+        Sample::Range(0.0, 0.98),
+    ],
+    networks: &[
+        actor(&AGENTS[0], "agents.fvg"),
+        actor(&AGENTS[1], "agents.momentum"),
+        actor(&AGENTS[2], "agents.entry"),
+        // TA-20: PyTorch's positions in a Sequential with a ReLU after each hidden layer.
+        Network {
+            id: "critic",
+            prefix: "critic",
+            actions: &[],
+            view: View::Own,
+            inputs: CRITIC_INPUTS,
+            attention: &[],
+            trunk: &[
+                Step::Dense("network.0", CRITIC_INPUTS, 512),
+                Step::Relu,
+                Step::Dense("network.2", 512, 256),
+                Step::Relu,
+                Step::Dense("network.4", 256, 128),
+                Step::Relu,
+            ],
+            heads: &[&[Step::Dense("network.6", 128, 1)]],
+            used: Use::Optional,
+        },
+    ],
+    vectors: &[],
+};
 
 /// First row and row after the last of a pooling bin (TA-18).
 ///
@@ -145,15 +167,6 @@ mod tests {
         for (bin, range) in expected.into_iter().enumerate() {
             assert_eq!(pool_bin(bin), range, "bin {bin}");
         }
-    }
-
-    #[test]
-    fn ta17_and_ta20_parameter_counts() {
-        let count = |specs: Vec<TensorSpec>| specs.iter().map(|spec| spec.shape.iter().product::<usize>()).sum::<usize>();
-        for agent in AGENTS {
-            assert_eq!(count(actor_tensors(agent.id)), ACTOR_PARAMETERS);
-        }
-        assert_eq!(count(critic_tensors()), CRITIC_PARAMETERS);
     }
 
     #[test]
