@@ -2,7 +2,7 @@
 
 use candle_core::{D, Device, Error, Result, Tensor, Var};
 
-use crate::architecture::{BINS, Network, ROWS, Step, pool_bin};
+use crate::architecture::{BINS, KERNEL, Network, ROWS, Step, pool_bin};
 use crate::weights::{Layer, NetworkWeights};
 
 /// Added to the variance before the root in a layer norm (ST-50, EX-15, RK-28).
@@ -115,11 +115,9 @@ fn run(step: &Step, input: &Tensor, layers: &mut Layers<'_>) -> Result<Tensor> {
             let (weight, bias) = layer()?;
             input.matmul(&weight.t()?)?.broadcast_add(bias.as_tensor())
         }
-        // The padding is written out because candle's gradient of a convolution without padding is the fast one.
-        Step::Convolution(_, _, outputs) => {
+        Step::Convolution(_, inputs, outputs) => {
             let (weight, bias) = layer()?;
-            let padded = input.pad_with_zeros(2, 1, 1)?;
-            padded.conv1d(weight.as_tensor(), 0, 1, 1, 1)?.broadcast_add(&bias.reshape((1, outputs, 1))?)
+            convolve(input, weight, inputs, outputs)?.broadcast_add(&bias.reshape((1, outputs, 1))?)
         }
         Step::Norm(..) => {
             let (gain, shift) = layer()?;
@@ -138,6 +136,18 @@ fn run(step: &Step, input: &Tensor, layers: &mut Layers<'_>) -> Result<Tensor> {
             Tensor::cat(&[input, &behind], 1)
         }
     }
+}
+
+/// (batch, inputs, times) to (batch, outputs, times) without bias: the three taps side by side, then one product of matrices.
+///
+/// Not candle's `conv1d`: the gradients that its 0.11.1 gives for kernel and input are not those of finite differences.
+fn convolve(input: &Tensor, weight: &Var, inputs: usize, outputs: usize) -> Result<Tensor> {
+    let (batch, _, times) = input.dims3()?;
+    let padded = input.transpose(1, 2)?.pad_with_zeros(1, 1, 1)?;
+    let taps = (0..KERNEL).map(|tap| padded.narrow(1, tap, times)).collect::<Result<Vec<_>>>()?;
+    let rows = Tensor::cat(&taps, 2)?.contiguous()?.reshape((batch * times, KERNEL * inputs))?;
+    let kernel = weight.transpose(1, 2)?.contiguous()?.reshape((outputs, KERNEL * inputs))?;
+    rows.matmul(&kernel.t()?)?.reshape((batch, times, outputs))?.transpose(1, 2)?.contiguous()
 }
 
 /// Average pooling as a constant (60, 16) matrix: overlapping bins of different lengths (TA-18).

@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 mod execution;
+mod gradients;
 mod risk;
 mod strategic;
 mod tactical;
