@@ -1,5 +1,8 @@
 //! `tradewind-checkpoint`: looks at checkpoint files, judges them, and makes them of other tools' files.
 
+#[path = "tradewind-checkpoint/bench.rs"]
+mod bench;
+
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -76,6 +79,8 @@ enum Command {
         #[arg(long, default_value_t = 32)]
         count: usize,
     },
+    /// Times a decision on this machine: p50, p99, p99.9.
+    Bench(bench::Bench),
 }
 
 /// Roles by the names that resources use.
@@ -88,6 +93,7 @@ fn main() -> ExitCode {
         Command::Inspect { file } => inspect(&file),
         Command::Verify { file, sha256, role } => judge(&file, sha256, role),
         Command::Convert { tensors, manifest, out, record_self_test } => make(&tensors, &manifest, &out, record_self_test),
+        Command::Bench(bench) => bench.run(),
         Command::Golden { out, role, count } => write_inputs(&out, role.stage(), count),
     };
     done.unwrap_or_else(|error| {

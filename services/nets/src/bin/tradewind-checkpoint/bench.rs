@@ -1,0 +1,59 @@
+//! `bench`: how long one decision of a checkpoint takes on this machine.
+
+use std::hint::black_box;
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::Instant;
+
+use anyhow::Context;
+use clap::Args;
+use tradewind_nets::checkpoint::{Checkpoint, TACTICAL_ROLE};
+use tradewind_nets::forward::TacticalForward;
+use tradewind_nets::forward::simd::{Isa, Line, read};
+
+/// Calls before the clock is read.
+const WARM_UP: usize = 1_000;
+/// Readings of the weights; the fastest is the floor.
+const READINGS: usize = 1_000;
+
+/// Arguments of `bench`.
+#[derive(Args)]
+pub(super) struct Bench {
+    /// The checkpoint.
+    file: PathBuf,
+    /// Calls that are timed.
+    #[arg(long, default_value_t = 20_000, value_parser = clap::value_parser!(u32).range(1..=10_000_000))]
+    calls: u32,
+}
+
+impl Bench {
+    /// Times the stage on the inputs of its self-test and prints p50, p99 and p99.9 in microseconds, beside the time that reading
+    /// as many bytes as it has weights takes.
+    pub(super) fn run(&self) -> anyhow::Result<ExitCode> {
+        let bytes = super::read(&self.file)?;
+        let checkpoint = Checkpoint::read(&bytes, TACTICAL_ROLE).with_context(|| self.file.display().to_string())?;
+        let mut forward = TacticalForward::new(&checkpoint.weights);
+        let inputs = &checkpoint.golden.inputs;
+        for input in inputs.iter().cycle().take(WARM_UP) {
+            forward.logits(input)?;
+        }
+        let mut times = Vec::with_capacity(self.calls as usize);
+        for input in inputs.iter().cycle().take(self.calls as usize) {
+            times.push(micros(|| black_box(forward.logits(black_box(input))).is_ok()));
+        }
+        times.sort_by(f64::total_cmp);
+        let at = |share: f64| times[((times.len() - 1) as f64 * share) as usize];
+        let lines = vec![Line::ZERO; forward.bytes() / size_of::<Line>()];
+        let floor = (0..READINGS).map(|_| micros(|| read(Isa::detect(), black_box(&lines)))).fold(f64::INFINITY, f64::min);
+        println!("{}: {}, {} calls, {}", self.file.display(), checkpoint.manifest.architecture, self.calls, Isa::detect().name());
+        println!("one decision: p50 {:.2} us, p99 {:.2} us, p99.9 {:.2} us", at(0.5), at(0.99), at(0.999));
+        println!("reading {} bytes of weights alone: {floor:.2} us", forward.bytes());
+        Ok(ExitCode::SUCCESS)
+    }
+}
+
+fn micros<T>(call: impl FnOnce() -> T) -> f64 {
+    let start = Instant::now();
+    black_box(call());
+    start.elapsed().as_secs_f64() * 1e6
+}
