@@ -7,7 +7,7 @@ use super::dense::head;
 use super::stage::hidden;
 use super::{Job, LANES, Lanes, Line, Stream, floats};
 use crate::architecture::{
-    AGENT_COUNT, BINS, CHANNELS_1, CHANNELS_2, COLUMNS, HIDDEN_1, HIDDEN_2, KERNEL, Logits, ROWS, pool_bin,
+    ACTIONS, AGENT_COUNT, BINS, CHANNELS_1, CHANNELS_2, COLUMNS, HIDDEN_1, HIDDEN_2, KERNEL, Logits, ROWS, pool_bin,
 };
 
 /// Rows with the padding before the first and after the last.
@@ -41,7 +41,7 @@ pub(in crate::forward) struct TacticalScratch {
     /// After the first convolution; the first and the last row stay zero.
     hidden: [[Line; CHANNELS_1 / LANES]; PADDED],
     times: Times,
-    /// The half that the dense layer reads and the half that comes next, in turns.
+    /// First and second half.
     pooled: [Pooled; HALVES],
     fc1: [Line; LINES_1],
     fc2: [Line; HIDDEN_2 / LANES],
@@ -74,38 +74,32 @@ impl Job for Tactical<'_> {
 
     #[inline(always)]
     fn run<V: Lanes>(self) {
-        let TacticalScratch { input, hidden: rows, times, pooled, fc1, fc2 } = self.scratch;
+        let TacticalScratch { input, hidden: rows, times, pooled: [front, back], fc1, fc2 } = self.scratch;
         let actors = self.weights.chunks_exact(self.weights.len() / AGENT_COUNT);
-        // The dense layers that are still to do: those of the actor before while the first half of this one is made.
-        let mut rest = Stream(&[]);
-        let mut done: Option<&mut [f32; 3]> = None;
+        // What is still to do for the actor before: the dense layers from the second half of the first one on.
+        let mut before: Option<(Stream<'_>, &mut [f32; ACTIONS])> = None;
         for (actor, logits) in actors.zip(self.logits.iter_mut()) {
             let mut convolutions = Stream(actor);
             first::<V>(convolutions.take(CONV1_LINES), input, rows);
             let channels: &[[f32; CHANNELS_1]] = floats(rows.as_flattened()).as_chunks().0;
-            for half in 0..HALVES {
-                let weights = convolutions.take(CONV2_LINES);
-                let [even, odd] = &mut *pooled;
-                let (made, taken) = if half == 0 { (even, &*odd) } else { (odd, &*even) };
-                if half == 0 && done.is_none() {
-                    second::<V>(weights, channels, times);
-                } else {
-                    overlap::<V>(weights, channels, times, rest.take(FC1_LINES), taken, fc1);
-                }
-                pool::<V>(times, made);
-                if half == 0 {
-                    if let Some(logits) = done.take() {
-                        last::<V>(&mut rest, fc1, fc2, logits);
-                    }
-                    rest = Stream(&actor[CONV1_LINES + HALVES * CONV2_LINES..]);
-                    fc1.copy_from_slice(rest.take(LINES_1));
-                }
+            let front_weights = convolutions.take(CONV2_LINES);
+            if let Some((mut dense, logits)) = before.take() {
+                overlap::<V>(front_weights, channels, times, dense.take(FC1_LINES), back, fc1);
+                last::<V>(&mut dense, fc1, fc2, logits);
+            } else {
+                second::<V>(front_weights, channels, times);
             }
-            done = Some(logits);
+            pool::<V>(times, front);
+            let back_weights = convolutions.take(CONV2_LINES);
+            let mut dense = convolutions;
+            fc1.copy_from_slice(dense.take(LINES_1));
+            overlap::<V>(back_weights, channels, times, dense.take(FC1_LINES), front, fc1);
+            pool::<V>(times, back);
+            before = Some((dense, logits));
         }
-        if let Some(logits) = done {
-            accumulate::<V>(rest.take(FC1_LINES), &pooled[1], fc1);
-            last::<V>(&mut rest, fc1, fc2, logits);
+        if let Some((mut dense, logits)) = before {
+            accumulate::<V>(dense.take(FC1_LINES), back, fc1);
+            last::<V>(&mut dense, fc1, fc2, logits);
         }
     }
 }
