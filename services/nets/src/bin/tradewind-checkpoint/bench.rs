@@ -7,9 +7,10 @@ use std::time::Instant;
 
 use anyhow::Context;
 use clap::Args;
-use tradewind_nets::checkpoint::{Checkpoint, TACTICAL_ROLE};
-use tradewind_nets::forward::TacticalForward;
+use tradewind_nets::architecture::Use;
+use tradewind_nets::checkpoint::Checkpoint;
 use tradewind_nets::forward::simd::{Isa, Line, read};
+use tradewind_nets::served::served;
 
 /// Calls before the clock is read.
 const WARM_UP: usize = 1_000;
@@ -31,23 +32,30 @@ impl Bench {
     /// as many bytes as it has weights takes.
     pub(super) fn run(&self) -> anyhow::Result<ExitCode> {
         let bytes = super::read(&self.file)?;
-        let checkpoint = Checkpoint::read(&bytes, TACTICAL_ROLE).with_context(|| self.file.display().to_string())?;
-        let mut forward = TacticalForward::new(&checkpoint.weights);
+        let checkpoint = match Checkpoint::read(&bytes, super::role_of(&bytes).name()) {
+            Ok(checkpoint) => checkpoint,
+            Err(faults) => return Ok(super::refused(&faults)),
+        };
+        let mut networks = served(&checkpoint)?;
+        let mut outputs = vec![0.0; networks.stage().output_width()];
         let inputs = &checkpoint.golden.inputs;
         for input in inputs.iter().cycle().take(WARM_UP) {
-            forward.logits(input)?;
+            networks.outputs(input, &mut outputs)?;
         }
         let mut times = Vec::with_capacity(self.calls as usize);
         for input in inputs.iter().cycle().take(self.calls as usize) {
-            times.push(micros(|| black_box(forward.logits(black_box(input))).is_ok()));
+            times.push(micros(|| black_box(networks.outputs(black_box(input), &mut outputs)).is_ok()));
         }
         times.sort_by(f64::total_cmp);
         let at = |share: f64| times[((times.len() - 1) as f64 * share) as usize];
-        let lines = vec![Line::ZERO; forward.bytes() / size_of::<Line>()];
+        let every = checkpoint.weights.stage.networks.iter().zip(&checkpoint.weights.networks);
+        let answering = every.filter(|(network, _)| network.used == Use::Served).filter_map(|(_, weights)| weights.as_ref());
+        let weights: usize = answering.flat_map(|network| network.values()).map(|values| size_of_val(values)).sum();
+        let lines = vec![Line::ZERO; weights.div_ceil(size_of::<Line>())];
         let floor = (0..READINGS).map(|_| micros(|| read(Isa::detect(), black_box(&lines)))).fold(f64::INFINITY, f64::min);
         println!("{}: {}, {} calls, {}", self.file.display(), checkpoint.manifest.architecture, self.calls, Isa::detect().name());
         println!("one decision: p50 {:.2} us, p99 {:.2} us, p99.9 {:.2} us", at(0.5), at(0.99), at(0.999));
-        println!("reading {} bytes of weights alone: {floor:.2} us", forward.bytes());
+        println!("reading {weights} bytes of weights alone: {floor:.2} us");
         Ok(ExitCode::SUCCESS)
     }
 }
