@@ -5,7 +5,6 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Instant;
 
-use anyhow::Context;
 use clap::Args;
 use tradewind_nets::architecture::Use;
 use tradewind_nets::checkpoint::Checkpoint;
