@@ -209,7 +209,7 @@ pub fn checkpoints(tree: &Tree, console: &Console) -> Result<()> {
         return Ok(());
     }
     let bars = tree.bars();
-    for (name, steps) in [("tactical-a", "200"), ("tactical-b", "300")] {
+    for (name, steps) in [("tactical-a", "150"), ("tactical-b", "200")] {
         console.step(&format!("train {name} on the bars of 1999-2006"), || {
             let (out, bars) = (tree.checkpoint(name), bars.to_string_lossy().into_owned());
             Run::new(&trainer, &["fit", "--bars", &bars, "--seed", "1", "--steps", steps, "--out", &out.to_string_lossy()])
