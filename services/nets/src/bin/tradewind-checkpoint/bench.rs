@@ -49,7 +49,7 @@ impl Bench {
         let at = |share: f64| times[((times.len() - 1) as f64 * share) as usize];
         let every = checkpoint.weights.stage.networks.iter().zip(&checkpoint.weights.networks);
         let answering = every.filter(|(network, _)| network.used == Use::Served).filter_map(|(_, weights)| weights.as_ref());
-        let weights: usize = answering.flat_map(|network| network.values()).map(|values| size_of_val(values)).sum();
+        let weights: usize = answering.flat_map(tradewind_nets::weights::NetworkWeights::values).map(size_of_val).sum();
         let lines = vec![Line::ZERO; weights.div_ceil(size_of::<Line>())];
         let floor = (0..READINGS).map(|_| micros(|| read(Isa::detect(), black_box(&lines)))).fold(f64::INFINITY, f64::min);
         println!("{}: {}, {} calls, {}", self.file.display(), checkpoint.manifest.architecture, self.calls, Isa::detect().name());
