@@ -65,9 +65,8 @@ fn run(arguments: &Arguments) -> Result<Counts> {
     let cluster = wanted("cluster").then(|| cluster(&tree, &arguments.scenario, &mut total)).transpose()?;
     // The operator has nothing to do from here on; what else there is to test fills the time in which that is watched.
     let quiet = cluster.as_ref().filter(|_| "quiet".contains(&arguments.scenario)).map(Watch::begin);
-    for part in ["rust", "oracles", "go", "charts"].into_iter().filter(|part| wanted(part)) {
-        total.add(run_part(part, &tree, &console)?);
-    }
+    let parts = ["rust", "oracles", "go", "charts"].into_iter().filter(|part| wanted(part));
+    let counted: Result<Vec<Counts>> = parts.map(|part| run_part(part, &tree, &console)).collect();
     if let Some(environment) = cluster {
         if let Some(watch) = quiet {
             console.chapter("quiet");
@@ -81,6 +80,7 @@ fn run(arguments: &Arguments) -> Result<Counts> {
         let _ = environment.console.table();
         artifacts::cluster_down(&environment.tree, environment.directory())?;
     }
+    counted?.into_iter().for_each(|counts| total.add(counts));
     Ok(total)
 }
 
@@ -119,17 +119,29 @@ fn programs(tools: &Path) -> Vec<(&'static str, String)> {
     vec![("HELM", path("helm")), ("KUBECTL", path("kubectl"))]
 }
 
-/// Brings a cluster up and runs the life of the charts and the scenarios on it; it stays up.
+/// Brings a cluster up and runs the life of the charts and the scenarios on it; it stays up unless they could not go on.
 fn cluster(tree: &Tree, filter: &str, total: &mut Counts) -> Result<Environment> {
     let console = Console::new();
     console.chapter("Scenarios on a real Kubernetes");
     let environment = Environment::local(tree.clone(), console, "suite")?;
+    match on_cluster(&environment, filter) {
+        Ok(counts) => total.add(counts),
+        Err(error) => {
+            artifacts::cluster_down(&environment.tree, environment.directory())?;
+            return Err(error);
+        }
+    }
+    Ok(environment)
+}
+
+fn on_cluster(environment: &Environment, filter: &str) -> Result<Counts> {
+    let (tree, mut counts) = (&environment.tree, Counts::default());
     if "charts-lifecycle".contains(filter) {
         environment.console.chapter("charts-lifecycle");
         let mut variables = programs(&tree.tools()?);
         variables.push(("KUBECONFIG", environment.kubeconfig().to_string_lossy().into_owned()));
-        total.add(parts::run(Runner::Plain, tree.root(), &["charts/test-lifecycle", "--set", SMALL_VALUES], &variables)?);
+        counts.add(parts::run(Runner::Plain, tree.root(), &["charts/test-lifecycle", "--set", SMALL_VALUES], &variables)?);
     }
-    total.add(scenarios::run_all(&environment, filter)?);
-    Ok(environment)
+    counts.add(scenarios::run_all(environment, filter)?);
+    Ok(counts)
 }
