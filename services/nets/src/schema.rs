@@ -109,7 +109,8 @@ p4 per strategy of 5: clip(sharpe,-3,3)/3 variance_share weight; mean pairwise c
 #[cfg(test)]
 mod tests {
     use super::*;
-    use tradewind_domain::{strategic, tactical};
+    use tradewind_domain::risk_state::{self, blocks};
+    use tradewind_domain::{execution_context, strategic, tactical};
 
     /// The published texts and digests: an exporter copies them, so they may not move without a new name.
     #[test]
@@ -122,11 +123,32 @@ mod tests {
         }
     }
 
-    /// The domain computes what the texts define.
+    /// Names of the values that a text defines, one in each line.
+    fn names(schema: &'static Schema) -> Vec<&'static str> {
+        let numbered = |line: &'static str| line.split_once(' ').filter(|(number, _)| number.parse::<usize>().is_ok());
+        schema.text.lines().filter_map(numbered).filter_map(|(_, rest)| rest.split(' ').next()).collect()
+    }
+
+    /// The domain computes what the texts define, value by value (ST-57, TA-8, EX-7, RK-6).
     #[test]
     fn names_are_those_of_the_domain() {
-        assert_eq!((TACTICAL.name, STRATEGIC.name), (tactical::FEATURE_SCHEMA, strategic::SCHEMA.name));
-        let columns: Vec<&str> = STRATEGIC.text.lines().skip(2).take(13).filter_map(|line| line.split(' ').nth(1)).collect();
-        assert_eq!(strategic::SCHEMA.check(&columns), Ok(()));
+        let named = [STRATEGIC.name, TACTICAL.name, EXECUTION.name];
+        assert_eq!(named, [strategic::SCHEMA.name, tactical::FEATURE_SCHEMA, execution_context::SCHEMA.name]);
+        assert_eq!(strategic::SCHEMA.check(&names(&STRATEGIC)), Ok(()));
+        assert_eq!(tactical::SCHEMA.check(&names(&TACTICAL)), Ok(()));
+        assert_eq!(execution_context::SCHEMA.check(&names(&EXECUTION)), Ok(()));
+        assert_eq!(risk_state::SCHEMA.check(&names(&RISK)), Ok(()));
+    }
+
+    /// RK-24..RK-27: the domain has the state and its four blocks in schemas of their own, `risk-10-v1` and `risk-*-16-v1`; this
+    /// text is about all five side by side.
+    #[test]
+    fn the_risk_text_has_the_blocks_of_the_domain() {
+        let block = |prefix: &str| RISK.text.lines().find_map(|line| line.strip_prefix(prefix)).unwrap_or_default();
+        let columns = [blocks::SIZING, blocks::STOPS, blocks::PORTFOLIO].map(|schema| schema.columns.len());
+        assert_eq!(["p1 ", "p2 ", "p3 "].map(|prefix| block(prefix).split(' ').count()), columns);
+        let last = names(&RISK).len() + 4 * blocks::BLOCK;
+        assert_eq!((blocks::CRITIC, RISK.text.contains(&format!("values={last} "))), (last, true));
+        assert!(block("p4 ").starts_with("per strategy of 5: ") && blocks::STRATEGY.columns.len() == 3 * 5 + 1);
     }
 }

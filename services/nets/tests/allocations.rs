@@ -2,11 +2,14 @@
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 use allocation_counter::measure;
+use tradewind_domain::strategic::decision::StrategicNetwork;
+use tradewind_nets::architecture::strategic;
+use tradewind_nets::checkpoint::{sha256, write};
 use tradewind_nets::forward::{
     ExecutionActor, ExecutionForward, ExecutionLogits, RiskForward, StrategicForward, StrategicInputs, TacticalForward,
 };
-use tradewind_nets::golden;
 use tradewind_nets::weights::Layer;
+use tradewind_nets::{StrategicPolicies, golden};
 
 fn allocations(mut call: impl FnMut()) -> u64 {
     measure(|| (0..100).for_each(|_| call())).count_total
@@ -14,6 +17,14 @@ fn allocations(mut call: impl FnMut()) -> u64 {
 
 fn layers(widths: &[&[usize]]) -> Vec<Layer> {
     widths.iter().map(|shape| Layer::zeros(shape)).collect()
+}
+
+/// From the rows of a matrix to logits, gathering and normaliser with it.
+#[test]
+fn strategic_policies_do_not_allocate() {
+    let bytes = write(&golden::checkpoint(&strategic::STAGE).unwrap()).unwrap();
+    let mut policies = StrategicPolicies::from_bytes(&bytes, &sha256(&bytes)).unwrap();
+    assert_eq!(allocations(|| assert!(policies.logits(&[[0.1; 13]; 48], &[0.2; 6]).is_ok())), 0);
 }
 
 /// The counter counts: an error carries its text.

@@ -173,10 +173,8 @@ fn read_tensor(name: String, pairs: Pairs<Value>, faults: &mut Faults) -> Option
     }
     let dtype = dtype.and_then(|value| value.as_str().map(str::to_owned));
     let shape = shape.as_ref().and_then(sizes).filter(|shape| shape.len() <= MAX_DIMENSIONS);
-    let offsets = offsets.as_ref().and_then(sizes);
-    let (Some(dtype), Some(shape), Some([begin, end])) =
-        (dtype, shape, offsets.as_deref().and_then(|o| o.first_chunk::<2>()).copied())
-    else {
+    let offsets = offsets.as_ref().and_then(sizes).and_then(|pair| <[usize; 2]>::try_from(pair).ok());
+    let (Some(dtype), Some(shape), Some([begin, end])) = (dtype, shape, offsets) else {
         faults.add(Reason::BadFormat, &name, "needs dtype (text), shape (at most 8 numbers) and data_offsets (two numbers)");
         return None;
     };

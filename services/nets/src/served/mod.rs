@@ -1,10 +1,16 @@
 //! Whatever computes the served networks of a stage: the reference, and the serving path.
 
-use crate::architecture::{Stage, tactical};
+mod execution;
+mod risk;
+mod strategic;
+
+use crate::architecture::{Role, Stage, tactical};
 use crate::checkpoint::Checkpoint;
 use crate::forward::TacticalForward;
 use crate::reference::Reference;
-use crate::weights::TacticalWeights;
+use crate::weights::{Layer, StageWeights, TacticalWeights};
+
+pub(crate) use strategic::Policies;
 
 /// Why there is no answer. Nothing is guessed: the caller does nothing new.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -24,15 +30,33 @@ pub trait Served {
     fn outputs(&mut self, input: &[f32], outputs: &mut [f32]) -> Result<(), NoAnswer>;
 }
 
-/// The networks of a checkpoint as they are served: the fast path where there is one, otherwise the reference.
+/// The networks of a checkpoint as they are served: the fast path of its architecture. Risk actors without context blocks
+/// (`risk-mlp-10-v1`) have none, so theirs is the reference.
 ///
 /// # Errors
 /// When lengths are wrong; a checkpoint that was read has none such.
 pub fn served(checkpoint: &Checkpoint) -> Result<Box<dyn Served>, NoAnswer> {
-    match TacticalWeights::from_stage(&checkpoint.weights) {
-        Some(weights) => Ok(Box::new(TacticalForward::new(&weights))),
-        None => Ok(Box::new(Reference::new(&checkpoint.manifest, &checkpoint.weights)?)),
+    let stage = checkpoint.weights.stage;
+    Ok(match stage.role {
+        Role::Strategic => Box::new(Policies::new(checkpoint)?),
+        Role::Tactical => {
+            let weights = TacticalWeights::from_stage(&checkpoint.weights);
+            Box::new(TacticalForward::new(&weights.ok_or_else(|| NoAnswer("an actor has other layers".to_owned()))?))
+        }
+        Role::Execution => Box::new(execution::Actors::new(checkpoint)?),
+        Role::Risk if stage == Role::Risk.stage() => Box::new(risk::Networks::new(checkpoint)?),
+        Role::Risk => Box::new(Reference::new(&checkpoint.manifest, &checkpoint.weights)?),
+    })
+}
+
+/// Layers of the first networks of a stage.
+fn layers<const N: usize>(weights: &StageWeights) -> Result<[&[Layer]; N], NoAnswer> {
+    let mut layers = [[].as_slice(); N];
+    for (into, (network, weights)) in layers.iter_mut().zip(weights.stage.networks.iter().zip(&weights.networks)) {
+        let weights = weights.as_ref().ok_or_else(|| NoAnswer(format!("network {} has no weights", network.id)))?;
+        *into = weights.layers.as_slice();
     }
+    Ok(layers)
 }
 
 impl Served for TacticalForward {
