@@ -46,6 +46,9 @@ struct Replay {
     /// Bars per second, all symbols together; 0 for as fast as possible
     #[arg(long, default_value = "10", value_parser = pace)]
     bars_per_second: Pace,
+    /// Bars from the beginning of the recording, all symbols together, that do not wait for their time: the past on which features warm up
+    #[arg(long, default_value_t = 0)]
+    head_start: u64,
     /// Time that a bar covers, for example 5m; default: from the file name, else the smallest step
     #[arg(long)]
     interval: Option<Interval>,
@@ -113,7 +116,9 @@ async fn run(replay: &Replay, readiness: &Readiness, metrics: &Metrics, stop: &C
             tracing::info!(in_stream = progress.in_stream, planned = progress.planned, "publishing");
         }
     };
-    let done = publish(&feed, &recording, replay.bars_per_second, stop, report).await.context("publishing the recording")?;
+    let done = publish(&feed, &recording, replay.bars_per_second.after(replay.head_start), stop, report)
+        .await
+        .context("publishing the recording")?;
     bar.finish();
     tracing::info!(in_stream = done.in_stream, planned = done.planned, complete = done.in_stream == done.planned, "replay ended");
     if !replay.exit_when_done {

@@ -40,6 +40,8 @@ pub enum PublishError {
 pub struct Pace {
     /// Time between two bars; zero for as fast as possible.
     step: Duration,
+    /// Bars from the beginning of the recording that come as fast as possible.
+    head_start: u64,
 }
 
 impl Pace {
@@ -47,14 +49,28 @@ impl Pace {
     #[must_use]
     pub fn per_second(bars: f64) -> Option<Self> {
         match bars {
-            0.0 => Some(Self { step: Duration::ZERO }),
-            bars if bars > 0.0 && bars <= 1e6 => Some(Self { step: Duration::try_from_secs_f64(bars.recip()).ok()? }),
+            0.0 => Some(Self { step: Duration::ZERO, head_start: 0 }),
+            bars if bars > 0.0 && bars <= 1e6 => {
+                Some(Self { step: Duration::try_from_secs_f64(bars.recip()).ok()?, head_start: 0 })
+            }
             _ => None,
         }
     }
 
-    const fn window(self) -> usize {
-        if self.step.as_millis() > 0 { 1 } else { WINDOW }
+    /// The same, but the first `bars` of the recording come as fast as possible: the past on which features warm up.
+    #[must_use]
+    pub const fn after(self, bars: u64) -> Self {
+        Self { head_start: bars, ..self }
+    }
+
+    /// Whether the bar behind so many others has to wait for its time.
+    const fn holds(self, before: u64) -> bool {
+        !self.step.is_zero() && before >= self.head_start
+    }
+
+    /// Answers that may be outstanding at that bar.
+    const fn window(self, before: u64) -> usize {
+        if self.holds(before) && self.step.as_millis() > 0 { 1 } else { WINDOW }
     }
 }
 
@@ -122,7 +138,7 @@ impl Run<'_> {
         let mut pending: VecDeque<PendingPublish> = VecDeque::new();
         let mut due = Instant::now();
         for (after, bar) in (0..).zip(self.recording).skip(usize::try_from(self.in_stream).unwrap_or(usize::MAX)) {
-            if !self.pace.step.is_zero() {
+            if self.pace.holds(after) {
                 tokio::select! {
                     () = tokio::time::sleep_until(due) => {}
                     () = stop.cancelled() => {}
@@ -134,7 +150,7 @@ impl Run<'_> {
                 break;
             }
             pending.push_back(self.feed.send(bar, after).await.map_err(PublishError::Bus)?);
-            if pending.len() >= self.pace.window() {
+            while pending.len() >= self.pace.window(after) {
                 self.acknowledge(&mut pending, progress).await?;
             }
         }
@@ -187,5 +203,14 @@ mod tests {
         for wrong in [-1.0, f64::NAN, f64::INFINITY, 1e7, 1e-300] {
             assert_eq!(Pace::per_second(wrong), None, "{wrong}");
         }
+    }
+
+    #[test]
+    fn a_head_start_does_not_wait() {
+        let pace = Pace::per_second(10.0).unwrap_or(Pace { step: Duration::ZERO, head_start: 0 }).after(3);
+        assert_eq!(
+            [0, 2, 3, 4].map(|before| (pace.holds(before), pace.window(before))),
+            [(false, WINDOW), (false, WINDOW), (true, 1), (true, 1)]
+        );
     }
 }
