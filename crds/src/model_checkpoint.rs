@@ -71,8 +71,8 @@ closed_list! {
 )]
 #[serde(rename_all = "camelCase")]
 pub struct ModelCheckpointSpec {
-    /// Stage that the network works for. Only Tactical is supported in this version; the others are refused.
-    #[schemars(extend("x-kubernetes-validations" = schema::rules(&[("self == 'Tactical'", "'spec.role is %s: only Tactical is supported in this version'.format([self])")])))]
+    /// Stage that the network works for: Strategic or Tactical. The others are refused in this version.
+    #[schemars(extend("x-kubernetes-validations" = schema::rules(&[("self in ['Strategic', 'Tactical']", "'spec.role is %s: only Strategic and Tactical are supported in this version'.format([self])")])))]
     pub role: ModelRole,
     /// The file.
     pub source: CheckpointSource,

@@ -109,15 +109,13 @@ pub struct Revision {
     /// Bundle id: the first 12 hex characters of the SHA-256 over all that decides.
     #[schemars(length(max = 12))]
     pub bundle: String,
-    /// Name of the tactical checkpoint.
+    /// Names of its checkpoints, for people: "strategic-a, tactical-a".
     #[schemars(length(max = 253))]
-    pub checkpoint: String,
-    /// Where the checkpoint file comes from.
-    #[schemars(length(max = 2048))]
-    pub uri: String,
-    /// SHA-256 of the checkpoint file.
-    #[schemars(length(max = 64))]
-    pub sha256: String,
+    pub checkpoints: String,
+    /// Checkpoint of the strategic stage.
+    pub strategic: BundleCheckpoint,
+    /// Checkpoint of the tactical stage.
+    pub tactical: BundleCheckpoint,
     /// Runtime image of the bundle's inference.
     #[schemars(length(max = 512))]
     pub image: String,
@@ -128,6 +126,21 @@ pub struct Revision {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "schema::optional_time")]
     pub promoted_at: Option<Time>,
+}
+
+/// One checkpoint of a bundle.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct BundleCheckpoint {
+    /// Name of the ModelCheckpoint.
+    #[schemars(length(max = 253))]
+    pub checkpoint: String,
+    /// Where its file comes from.
+    #[schemars(length(max = 2048))]
+    pub uri: String,
+    /// SHA-256 of its file.
+    #[schemars(length(max = 64))]
+    pub sha256: String,
 }
 
 /// State of the rollout. Everything that the planner has to remember is here.
@@ -264,9 +277,9 @@ pub struct HistoryEntry {
     /// Bundle id.
     #[schemars(length(max = 12))]
     pub bundle: String,
-    /// Name of its checkpoint.
+    /// Names of its checkpoints: "strategic-a, tactical-a".
     #[schemars(length(max = 253))]
-    pub checkpoint: String,
+    pub checkpoints: String,
     /// How it ended: Promoted, GateFailed, GateError, NotProven, Aborted, Superseded, Reverted.
     pub outcome: PolicyReason,
     /// Why, in one sentence.
@@ -284,9 +297,9 @@ pub struct RolledBack {
     /// Bundle id.
     #[schemars(length(max = 12))]
     pub bundle: String,
-    /// Name of its checkpoint.
+    /// Names of its checkpoints: "strategic-a, tactical-a".
     #[schemars(length(max = 253))]
-    pub checkpoint: String,
+    pub checkpoints: String,
     /// GateFailed, GateError, NotProven, Aborted or PinnedPodsRejected.
     pub reason: PolicyReason,
     /// Why, in one sentence with the figures.

@@ -5,7 +5,9 @@
 
 use serde_json::{Value, json};
 
-use crate::trading_policy::{InstrumentSpec, PaperVenue, PolicyMode, SynergySource, TacticalSpec};
+use crate::model_checkpoint::ModelRole;
+use crate::policy_status::BundleCheckpoint;
+use crate::trading_policy::{InstrumentSpec, PaperVenue, PolicyMode, StrategicSpec, TacticalSpec};
 use crate::{RiskProfileSpec, TradingPolicySpec};
 
 /// What goes into `bundle.json`.
@@ -21,28 +23,36 @@ pub struct BundleContent<'a> {
     pub image: &'a str,
     /// Instruments.
     pub instruments: &'a [InstrumentSpec],
-    /// Thresholds.
+    /// Bars, synergy events and thresholds of the strategic stage.
+    pub strategic: &'a StrategicSpec,
+    /// Thresholds of the tactical stage.
     pub tactical: &'a TacticalSpec,
-    /// Synergy context.
-    pub synergy_source: SynergySource,
-    /// Name, address and digest of the tactical checkpoint.
-    pub checkpoint: (&'a str, &'a str, &'a str),
+    /// Checkpoint of the strategic stage.
+    pub strategic_checkpoint: &'a BundleCheckpoint,
+    /// Checkpoint of the tactical stage.
+    pub tactical_checkpoint: &'a BundleCheckpoint,
 }
 
 /// `bundle.json`.
 #[must_use]
 pub fn bundle(content: &BundleContent<'_>) -> Value {
-    let (name, uri, sha256) = content.checkpoint;
     json!({
         "bundle": content.bundle,
         "policy": content.policy,
         "feed": content.feed,
         "image": content.image,
         "instruments": instruments(content.instruments),
+        "strategic": strategic(content.strategic),
         "tactical": tactical(content.tactical),
-        "synergySource": content.synergy_source,
-        "checkpoints": [{"role": "Tactical", "name": name, "uri": uri, "sha256": sha256}],
+        "checkpoints": [
+            checkpoint(ModelRole::Strategic, content.strategic_checkpoint),
+            checkpoint(ModelRole::Tactical, content.tactical_checkpoint),
+        ],
     })
+}
+
+fn checkpoint(role: ModelRole, file: &BundleCheckpoint) -> Value {
+    json!({"role": role, "name": file.checkpoint, "uri": file.uri, "sha256": file.sha256})
 }
 
 /// `trading.json` of a policy; the endpoints are `host:port`.
@@ -70,6 +80,19 @@ pub fn trading(
 
 fn instruments(all: &[InstrumentSpec]) -> Value {
     all.iter().map(|one| json!({"symbol": one.symbol, "pointValue": one.point_value, "tick": one.tick, "lot": one.lot})).collect()
+}
+
+fn strategic(spec: &StrategicSpec) -> Value {
+    json!({
+        "bars": spec.bars,
+        "features": {"synergy": {"windowBars": spec.synergy_window_bars, "cooldownBars": spec.cooldown_bars}},
+        "decision": {
+            "confidenceThreshold": fraction(spec.confidence_threshold_bps),
+            "minSynergyConfidence": fraction(spec.min_synergy_confidence_bps),
+            "requireSynergyAlignment": spec.require_synergy_alignment,
+        },
+        "contextBars": spec.context_bars,
+    })
 }
 
 fn tactical(spec: &TacticalSpec) -> Value {
@@ -113,6 +136,44 @@ fn percent(bps: i64) -> f64 {
 mod tests {
     use super::*;
     use crate::samples;
+    use crate::trading_policy::StrategicBars;
+
+    #[test]
+    fn a_bundle_names_both_checkpoints_and_holds_fractions() {
+        let mut spec = samples::policy("indices", "main", "tactical-a").spec;
+        spec.strategic = StrategicSpec {
+            bars: StrategicBars::AsFed,
+            confidence_threshold_bps: 6_000,
+            min_synergy_confidence_bps: 2_500,
+            require_synergy_alignment: true,
+            synergy_window_bars: 40,
+            cooldown_bars: 7,
+            context_bars: 64,
+        };
+        let file = |name: &str| BundleCheckpoint { checkpoint: name.into(), uri: format!("file:///{name}"), sha256: "a".into() };
+        let (strategic, tactical) = (file("strategic-a"), file("tactical-a"));
+        let bundle = bundle(&BundleContent {
+            bundle: "0123456789ab",
+            policy: "indices",
+            feed: &spec.feed,
+            image: "i",
+            instruments: &spec.instruments,
+            strategic: &spec.strategic,
+            tactical: &spec.tactical,
+            strategic_checkpoint: &strategic,
+            tactical_checkpoint: &tactical,
+        });
+        assert_eq!(
+            bundle["strategic"],
+            json!({"bars": "AsFed", "features": {"synergy": {"windowBars": 40, "cooldownBars": 7}}, "contextBars": 64,
+                "decision": {"confidenceThreshold": 0.6, "minSynergyConfidence": 0.25, "requireSynergyAlignment": true}})
+        );
+        assert_eq!(
+            bundle["checkpoints"],
+            json!([{"role": "Strategic", "name": "strategic-a", "uri": "file:///strategic-a", "sha256": "a"},
+                {"role": "Tactical", "name": "tactical-a", "uri": "file:///tactical-a", "sha256": "a"}])
+        );
+    }
 
     #[test]
     fn modes_are_the_figures_that_the_orchestrator_reads() {

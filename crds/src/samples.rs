@@ -4,7 +4,7 @@ use crate::model_checkpoint::{CheckpointSource, ModelCheckpoint, ModelCheckpoint
 use crate::risk_profile::{HaltMode, Limits, RiskProfile, RiskProfileSpec};
 use crate::trading_policy::{
     CanaryStep, CpuMode, InstrumentSpec, ModelSource, Models, ObjectRef, PaperVenue, Placement, PolicyMode, RolePlacement,
-    RolloutSpec, Sizing, Storage, SynergySource, TacticalSpec, TradingMode, TradingPolicy, TradingPolicySpec,
+    RolloutSpec, Sizing, Storage, StrategicSpec, TacticalSpec, TradingMode, TradingPolicy, TradingPolicySpec,
 };
 use crate::units::{Decimal, DurationText};
 
@@ -19,10 +19,12 @@ pub fn instrument(symbol: &str) -> InstrumentSpec {
     }
 }
 
-/// A policy over SPX and IXIC with everything pinned to one CPU.
+/// A policy over SPX and IXIC with everything pinned to one CPU. `checkpoint` is the tactical one; the strategic one is
+/// `strategic-a`.
 #[must_use]
 pub fn policy(name: &str, profile: &str, checkpoint: &str) -> TradingPolicy {
     let pinned = RolePlacement { mode: CpuMode::Pinned, cpus: 1 };
+    let model = |name: &str| ModelSource { checkpoint_ref: ObjectRef { name: name.into() } };
     TradingPolicy::new(
         name,
         TradingPolicySpec {
@@ -31,8 +33,8 @@ pub fn policy(name: &str, profile: &str, checkpoint: &str) -> TradingPolicy {
             instruments: vec![instrument("SPX"), instrument("IXIC")],
             trading: TradingMode::Paper,
             mode: PolicyMode::Standard,
-            models: Models { tactical: ModelSource { checkpoint_ref: ObjectRef { name: checkpoint.into() } } },
-            synergy_source: SynergySource::Momentum,
+            models: Models { strategic: model("strategic-a"), tactical: model(checkpoint) },
+            strategic: StrategicSpec::default(),
             tactical: TacticalSpec::default(),
             sizing: Sizing::default(),
             venue: PaperVenue::default(),
@@ -79,10 +81,20 @@ pub fn profile(name: &str, account: &str) -> RiskProfile {
 /// A tactical checkpoint whose digest repeats one hex digit.
 #[must_use]
 pub fn checkpoint(name: &str, digit: char) -> ModelCheckpoint {
+    checkpoint_of(ModelRole::Tactical, name, digit)
+}
+
+/// A strategic checkpoint whose digest repeats one hex digit.
+#[must_use]
+pub fn strategic_checkpoint(name: &str, digit: char) -> ModelCheckpoint {
+    checkpoint_of(ModelRole::Strategic, name, digit)
+}
+
+fn checkpoint_of(role: ModelRole, name: &str, digit: char) -> ModelCheckpoint {
     ModelCheckpoint::new(
         name,
         ModelCheckpointSpec {
-            role: ModelRole::Tactical,
+            role,
             source: CheckpointSource {
                 uri: format!("http://checkpoints.trading.svc/{name}.safetensors"),
                 sha256: digit.to_string().repeat(64),

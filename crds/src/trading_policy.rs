@@ -6,6 +6,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::closed_list::closed_list;
+use crate::model_checkpoint::ModelRole;
 use crate::policy_status::TradingPolicyStatus;
 use crate::schema;
 use crate::units::{Decimal, DurationText};
@@ -61,10 +62,12 @@ impl PolicyMode {
 }
 
 closed_list! {
-    /// Where the tactical stage takes its synergy context from.
-    pub enum SynergySource {
-        /// One documented rule over closed bars stands in for the strategic stage.
-        Momentum,
+    /// Which bars the strategic stage sees.
+    pub enum StrategicBars {
+        /// Half hours, joined from the faster bars of the feed.
+        HalfHours,
+        /// The bars of the feed as they are.
+        AsFed,
     }
 }
 
@@ -99,8 +102,9 @@ closed_list! {
     printcolumn(name = "Trading", type_ = "string", json_path = ".spec.trading", description = "Off, Shadow or Paper"),
     printcolumn(name = "Phase", type_ = "string", json_path = ".status.phase", description = "Phase of the rollout"),
     printcolumn(name = "Ready", type_ = "string", json_path = ".status.conditions[?(@.type==\"Ready\")].status", description = "Does what the spec says"),
-    printcolumn(name = "Stable", type_ = "string", json_path = ".status.stable.checkpoint", description = "Checkpoint that serves"),
-    printcolumn(name = "Candidate", type_ = "string", json_path = ".status.candidate.checkpoint", description = "Checkpoint on its way"),
+    printcolumn(name = "Strategic", type_ = "string", json_path = ".status.stable.strategic.checkpoint", description = "Strategic checkpoint that serves"),
+    printcolumn(name = "Tactical", type_ = "string", json_path = ".status.stable.tactical.checkpoint", description = "Tactical checkpoint that serves"),
+    printcolumn(name = "Candidate", type_ = "string", json_path = ".status.candidate.checkpoints", description = "Checkpoints of the bundle on its way"),
     printcolumn(name = "Weight", type_ = "integer", json_path = ".status.rollout.weightBps", description = "Share of sessions that the candidate drives, in basis points"),
     printcolumn(name = "Pinned", type_ = "string", json_path = ".status.conditions[?(@.type==\"CpuPinned\")].status", description = "Dedicated CPUs as asked"),
     printcolumn(name = "Halt", type_ = "boolean", json_path = ".spec.halt", description = "Stopped by the spec"),
@@ -139,13 +143,14 @@ pub struct TradingPolicySpec {
     #[serde(default = "default_mode")]
     pub mode: PolicyMode,
 
-    /// The models by role.
+    /// The models by role: one checkpoint for each stage. They are served and rolled out together, as one bundle.
+    #[schemars(extend("x-kubernetes-validations" = schema::rules(&[("self.strategic.checkpointRef.name != self.tactical.checkpointRef.name", "'spec.models names ModelCheckpoint %s for both roles: a checkpoint works for one'.format([self.tactical.checkpointRef.name])")])))]
     pub models: Models,
 
-    /// Where the tactical stage takes its synergy context from. Momentum: one documented rule over closed bars
-    /// that stands in until a strategic stage exists.
-    #[serde(default = "default_synergy")]
-    pub synergy_source: SynergySource,
+    /// The strategic stage: its bars, its synergy events and the thresholds of its decisions, which are the context of
+    /// tactical ones. Part of the bundle, so a change is rolled out like a new checkpoint.
+    #[serde(default)]
+    pub strategic: StrategicSpec,
 
     /// Thresholds of the tactical stage; part of the bundle, so a change is rolled out like a new checkpoint.
     #[serde(default)]
@@ -209,8 +214,25 @@ pub struct InstrumentSpec {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Models {
-    /// The five-minute agents: gaps, momentum, entry.
+    /// The thirty-minute agents, whose decision on a synergy is the context of the tactical ones. A ModelCheckpoint of role
+    /// Strategic.
+    pub strategic: ModelSource,
+    /// The five-minute agents: gaps, momentum, entry. A ModelCheckpoint of role Tactical.
     pub tactical: ModelSource,
+}
+
+impl Models {
+    /// Name of the checkpoint for each role, in the order of a bundle.
+    #[must_use]
+    pub fn by_role(&self) -> [(ModelRole, &str); 2] {
+        [(ModelRole::Strategic, &self.strategic.checkpoint_ref.name), (ModelRole::Tactical, &self.tactical.checkpoint_ref.name)]
+    }
+
+    /// Names of the checkpoints as people read them: `strategic-a, tactical-a`.
+    #[must_use]
+    pub fn names(&self) -> String {
+        self.by_role().map(|(_, name)| name).join(", ")
+    }
 }
 
 /// Where a model comes from.
@@ -219,6 +241,50 @@ pub struct Models {
 pub struct ModelSource {
     /// The ModelCheckpoint to serve. It must be Verified before any pod sees it.
     pub checkpoint_ref: ObjectRef,
+}
+
+/// Bars, synergy events and thresholds of the strategic stage. ST-42, ST-43, ST-70, ST-72, SU-14
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", default)]
+pub struct StrategicSpec {
+    /// HalfHours: half hours, joined from the faster bars of the feed. AsFed: the bars of the feed as they are, for
+    /// recordings of daily bars, where half hours do not exist; the bars counted by synergyWindowBars and cooldownBars are
+    /// then those of the feed. ST-6
+    pub bars: StrategicBars,
+    /// A strategic decision proceeds only with more confidence than this, in basis points. What stands in for a network that
+    /// fails has 5000, so that it never proceeds. ST-70
+    #[schemars(range(min = 5_001, max = 9_999))]
+    pub confidence_threshold_bps: i64,
+    /// A synergy with less confidence is not decided on, in basis points. SU-14
+    #[schemars(range(min = 0, max = 10_000))]
+    pub min_synergy_confidence_bps: i64,
+    /// A decision against the direction of its synergy does not proceed. ST-72
+    pub require_synergy_alignment: bool,
+    /// The three signals of a synergy lie at most this many bars apart, first to last. ST-42
+    #[schemars(range(min = 1, max = 1_000))]
+    pub synergy_window_bars: i64,
+    /// Bars after a synergy in which no other is raised. ST-43
+    #[schemars(range(min = 0, max = 1_000))]
+    pub cooldown_bars: i64,
+    /// Further bars of the feed for which a decision of the strategic stage stays the context of tactical ones; 0: only the
+    /// bar that brought it. Without a context the tactical stage holds (TA-29), so a small number trades rarely where
+    /// synergies are rare. TA-35
+    #[schemars(range(min = 0, max = 64))]
+    pub context_bars: i64,
+}
+
+impl Default for StrategicSpec {
+    fn default() -> Self {
+        Self {
+            bars: StrategicBars::HalfHours,
+            confidence_threshold_bps: 6_500,
+            min_synergy_confidence_bps: 5_000,
+            require_synergy_alignment: false,
+            synergy_window_bars: 10,
+            cooldown_bars: 5,
+            context_bars: 1,
+        }
+    }
 }
 
 /// Thresholds of the tactical stage. TA-74
@@ -480,8 +546,4 @@ fn default_trading() -> TradingMode {
 
 fn default_mode() -> PolicyMode {
     PolicyMode::Standard
-}
-
-fn default_synergy() -> SynergySource {
-    SynergySource::Momentum
 }

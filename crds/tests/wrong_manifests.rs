@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use serde::Deserialize;
 use serde_json::Value;
 use tradewind_crds::validation::{self, Violation};
-use tradewind_crds::{ModelCheckpoint, RiskProfile, TradingPolicy, generate};
+use tradewind_crds::{ModelCheckpoint, RiskProfile, TradingPolicy, generate, samples};
 
 struct Fixture {
     name: String,
@@ -142,6 +142,15 @@ fn check_text(schema: &Value, text: &str, path: &str, found: &mut Vec<String>) {
     }
 }
 
+/// The checkpoints that exist wherever a manifest is tried.
+fn known(name: &str) -> Option<ModelCheckpoint> {
+    match name {
+        "strategic-a" => Some(samples::strategic_checkpoint(name, 'd')),
+        "tactical-a" => Some(samples::checkpoint(name, 'a')),
+        _ => None,
+    }
+}
+
 /// The twins of the CEL rules, and what only the operator can see.
 fn validate(objects: &[Value]) -> Vec<Violation> {
     let of = |kind: &str| objects.iter().rev().find(|o| o["kind"] == kind);
@@ -151,10 +160,15 @@ fn validate(objects: &[Value]) -> Vec<Violation> {
     found.extend(profile.iter().flat_map(|profile| validation::validate_risk_profile(&profile.spec)));
     if let Some(policy) = of("TradingPolicy").map(|o| serde_json::from_value::<TradingPolicy>(o.clone()).unwrap()) {
         found.extend(validation::validate_policy(&policy.spec));
-        let sample = profile.unwrap_or_else(|| tradewind_crds::samples::profile("main", "paper-1"));
+        let sample = profile.unwrap_or_else(|| samples::profile("main", "paper-1"));
         found.extend(validation::validate_policy_with_profile(&policy.spec, &sample.spec));
+        found.extend(policy.spec.models.by_role().into_iter().flat_map(|(role, name)| {
+            let checkpoint = known(name).unwrap_or_else(|| panic!("no sample of ModelCheckpoint {name}"));
+            validation::validate_policy_with_checkpoint(role, name, &checkpoint.spec)
+        }));
     }
-    if let Some(checkpoint) = of("ModelCheckpoint").map(|o| serde_json::from_value::<ModelCheckpoint>(o.clone()).unwrap()) {
+    for object in objects.iter().filter(|object| object["kind"] == "ModelCheckpoint") {
+        let checkpoint: ModelCheckpoint = serde_json::from_value(object.clone()).unwrap();
         found.extend(validation::validate_checkpoint(&checkpoint.spec));
     }
     found
@@ -227,7 +241,7 @@ fn refusal(fixture: &Fixture, schemas: &BTreeMap<String, Value>) -> Result<(), S
 fn what_the_wrong_manifests_differ_from_is_valid() {
     let text = std::fs::read_to_string(fixtures().join("valid.yaml")).unwrap();
     let valid = Fixture { name: "valid".into(), refused_by: String::new(), expect: vec![], objects: documents(&text) };
-    assert_eq!(valid.objects.len(), 3);
+    assert_eq!(valid.objects.len(), 4);
     assert_eq!(structure_of(&valid, &schemas()), Vec::<String>::new());
     assert_eq!(validate(&valid.objects), vec![]);
 }

@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use kube::Resource;
 use serde::Serialize;
 use tradewind_crds::names::{LABEL_CHECKPOINT, LABEL_POLICY, LABEL_PROFILE};
+use tradewind_crds::policy_status::BundleCheckpoint;
 use tradewind_crds::trading_policy::{CpuMode, RolePlacement, Storage};
 use tradewind_crds::{RiskProfile, TradingPolicy, samples};
 use tradewind_operator::build::certificates::Certificate;
@@ -85,23 +86,29 @@ impl Documents {
 
 fn bundle(placement: RolePlacement) -> Bundle {
     let policy = policy();
-    let sha256 = "a".repeat(64);
+    let file = |name: &str, digit: &str| BundleCheckpoint {
+        checkpoint: name.into(),
+        uri: format!("http://checkpoints.trading.svc/{name}.safetensors"),
+        sha256: digit.repeat(64),
+    };
+    let (strategic, tactical) = (file("strategic-a", "d"), file("tactical-a", "a"));
     let content = BundleContent {
         bundle: "0123456789ab",
         policy: "indices",
         feed: "default",
         image: "tradewind.dev/tradewind:0.1.0",
         instruments: &policy.spec.instruments,
+        strategic: &policy.spec.strategic,
         tactical: &policy.spec.tactical,
-        synergy_source: policy.spec.synergy_source,
-        checkpoint: ("tactical-a", "http://checkpoints.trading.svc/tactical-a.safetensors", &sha256),
+        strategic_checkpoint: &strategic,
+        tactical_checkpoint: &tactical,
     };
     Bundle {
         id: "0123456789ab".into(),
         image: "tradewind.dev/tradewind:0.1.0".into(),
         placement,
         config: bundle_json(&content).unwrap(),
-        uris: vec!["http://checkpoints.trading.svc/tactical-a.safetensors".into()],
+        uris: vec![strategic.uri.clone(), tactical.uri.clone()],
         replicas: 1,
         certificate_stamp: "2026-01-01T00:00:00Z".into(),
     }

@@ -290,12 +290,17 @@ def session(nodes, end, inputs, outputs, initializers):
     return onnxruntime.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
 
 
+def built(program):
+    """Path of a program of the workspace."""
+    target = Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target"))
+    path = target / f"{platform.machine()}-unknown-linux-gnu" / "debug" / program
+    assert path.exists(), f"{path} is not built: run `cargo build --bins --examples` first"
+    return path
+
+
 def tool(*arguments):
     """Runs `tradewind-checkpoint`."""
-    target = Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target"))
-    path = target / f"{platform.machine()}-unknown-linux-gnu" / "debug" / "tradewind-checkpoint"
-    assert path.exists(), f"{path} is not built: run `cargo build` first"
-    return subprocess.run([path, *map(str, arguments)], capture_output=True, text=True, timeout=60)
+    return subprocess.run([built("tradewind-checkpoint"), *map(str, arguments)], capture_output=True, text=True, timeout=60)
 
 
 @pytest.fixture(scope="session")

@@ -7,8 +7,8 @@ use crate::model_checkpoint::{ModelCheckpointSpec, ModelRole};
 #[must_use]
 pub fn validate_checkpoint(spec: &ModelCheckpointSpec) -> Vec<Violation> {
     let mut found = Vec::new();
-    if spec.role != ModelRole::Tactical {
-        found.push(Violation::new("spec.role", spec.role, "Tactical", "the only role that this version supports"));
+    if !matches!(spec.role, ModelRole::Strategic | ModelRole::Tactical) {
+        found.push(Violation::new("spec.role", spec.role, "Strategic or Tactical", "the roles that this version supports"));
     }
     if !["http://", "https://", "file://"].iter().any(|scheme| spec.source.uri.starts_with(scheme)) {
         found.push(Violation::new("spec.source.uri", &spec.source.uri, "http:, https: or file:", ""));

@@ -1,9 +1,10 @@
 //! Rules of a `TradingPolicy` that need exact arithmetic or another object.
 
 use super::{Violation, positive, range};
-use crate::Decimal;
+use crate::model_checkpoint::ModelRole;
 use crate::risk_profile::RiskProfileSpec;
-use crate::trading_policy::{InstrumentSpec, RolloutSpec, TradingPolicySpec};
+use crate::trading_policy::{InstrumentSpec, RolloutSpec, StrategicSpec, TradingPolicySpec};
+use crate::{Decimal, ModelCheckpointSpec};
 
 /// Checks a policy by itself.
 #[must_use]
@@ -18,6 +19,17 @@ pub fn validate_policy(spec: &TradingPolicySpec) -> Vec<Violation> {
             found.push(Violation::new(format!("spec.instruments[{i}].symbol"), &one.symbol, "each symbol once", ""));
         }
     }
+    let [(_, strategic_model), (_, tactical_model)] = spec.models.by_role();
+    if strategic_model == tactical_model {
+        let allowed = "a ModelCheckpoint for each role";
+        found.push(Violation::new(
+            "spec.models",
+            format!("{tactical_model} for both roles"),
+            allowed,
+            "a checkpoint works for one",
+        ));
+    }
+    strategic(&mut found, &spec.strategic);
     positive(&mut found, "spec.sizing.baseNotional", spec.sizing.base_notional);
     for (field, multiple) in [
         ("spec.tactical.stopAtrMultiple", spec.tactical.stop_atr_multiple),
@@ -48,6 +60,18 @@ fn instrument(found: &mut Vec<Violation>, path: &str, one: &InstrumentSpec) {
             "a whole number of 0.000000001",
             "profits are exact integers; use a larger tick or lot",
         ));
+    }
+}
+
+fn strategic(found: &mut Vec<Violation>, spec: &StrategicSpec) {
+    for (field, value, [min, max]) in [
+        ("confidenceThresholdBps", spec.confidence_threshold_bps, [5_001, 9_999]),
+        ("minSynergyConfidenceBps", spec.min_synergy_confidence_bps, [0, 10_000]),
+        ("synergyWindowBars", spec.synergy_window_bars, [1, 1_000]),
+        ("cooldownBars", spec.cooldown_bars, [0, 1_000]),
+        ("contextBars", spec.context_bars, [0, 64]),
+    ] {
+        range(found, &format!("spec.strategic.{field}"), value, min, max);
     }
 }
 
@@ -98,6 +122,17 @@ pub fn validate_policy_with_profile(spec: &TradingPolicySpec, profile: &RiskProf
     found
 }
 
+/// Checks the checkpoint that a policy names for `role` against that role.
+#[must_use]
+pub fn validate_policy_with_checkpoint(role: ModelRole, name: &str, checkpoint: &ModelCheckpointSpec) -> Vec<Violation> {
+    if checkpoint.role == role {
+        return Vec::new();
+    }
+    let field = format!("spec.models.{}.checkpointRef.name", role.as_str().to_lowercase());
+    let seen = format!("{name}, whose role is {}", checkpoint.role);
+    vec![Violation::new(field, seen, format!("a ModelCheckpoint of role {role}"), "")]
+}
+
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used, clippy::expect_used)]
@@ -110,6 +145,32 @@ mod tests {
         let spec = samples::policy("indices", "main", "tactical-a").spec;
         assert_eq!(validate_policy(&spec), vec![]);
         assert_eq!(validate_policy_with_profile(&spec, &samples::profile("main", "paper-1").spec), vec![]);
+    }
+
+    #[test]
+    fn a_checkpoint_works_for_its_own_role_alone() {
+        let (strategic, tactical) = (samples::strategic_checkpoint("strategic-a", 'd').spec, samples::checkpoint("b", 'a').spec);
+        assert_eq!(validate_policy_with_checkpoint(ModelRole::Strategic, "strategic-a", &strategic), vec![]);
+        assert_eq!(validate_policy_with_checkpoint(ModelRole::Tactical, "b", &tactical), vec![]);
+        let text = join(&validate_policy_with_checkpoint(ModelRole::Strategic, "b", &tactical));
+        let wanted = "spec.models.strategic.checkpointRef.name is b, whose role is Tactical, allowed is a ModelCheckpoint of role Strategic";
+        assert_eq!(text, wanted);
+    }
+
+    /// The figures of the schema, for what reads a manifest without an API server.
+    #[test]
+    fn every_figure_of_the_strategic_stage_has_a_range() {
+        let mut spec = samples::policy("indices", "main", "tactical-a").spec;
+        spec.strategic = StrategicSpec {
+            confidence_threshold_bps: 5_000,
+            min_synergy_confidence_bps: 10_001,
+            synergy_window_bars: 0,
+            cooldown_bars: 1_001,
+            context_bars: 65,
+            ..StrategicSpec::default()
+        };
+        let found: Vec<_> = validate_policy(&spec).into_iter().map(|violation| violation.allowed).collect();
+        assert_eq!(found, ["5001 to 9999", "0 to 10000", "1 to 1000", "0 to 1000", "0 to 64"]);
     }
 
     #[test]

@@ -5,8 +5,8 @@ use serde_json::{Map, Value, json};
 use sha2::{Digest, Sha256};
 use tradewind_crds::model_checkpoint::CheckpointSource;
 use tradewind_crds::names::BUNDLE_ID_LENGTH;
-use tradewind_crds::policy_status::Revision;
-use tradewind_crds::trading_policy::{Models, RolePlacement, SynergySource, TacticalSpec, TradingPolicySpec};
+use tradewind_crds::policy_status::{BundleCheckpoint, Revision};
+use tradewind_crds::trading_policy::{ModelSource, Models, RolePlacement, StrategicSpec, TacticalSpec, TradingPolicySpec};
 
 /// The part of a policy's spec that belongs to a bundle, in the shape of the spec.
 ///
@@ -16,8 +16,8 @@ use tradewind_crds::trading_policy::{Models, RolePlacement, SynergySource, Tacti
 pub struct Content {
     /// Which checkpoints.
     pub models: Models,
-    /// Where the synergy context comes from.
-    pub synergy_source: SynergySource,
+    /// Bars, synergy events and thresholds of the strategic stage.
+    pub strategic: StrategicSpec,
     /// Thresholds of the tactical stage.
     pub tactical: TacticalSpec,
     /// CPUs of inference.
@@ -37,7 +37,7 @@ impl Content {
     pub fn of(spec: &TradingPolicySpec) -> Self {
         Self {
             models: spec.models.clone(),
-            synergy_source: spec.synergy_source,
+            strategic: spec.strategic.clone(),
             tactical: spec.tactical.clone(),
             placement: InferencePlacement { inference: spec.placement.inference.clone() },
         }
@@ -56,19 +56,28 @@ impl Content {
     }
 }
 
-/// The bundle that a spec asks for, given the checkpoint that it names and the runtime image.
+/// The files of the checkpoints that a spec names.
+#[derive(Clone, Copy, Debug)]
+pub struct Sources<'a> {
+    /// That of the strategic stage.
+    pub strategic: &'a CheckpointSource,
+    /// That of the tactical stage.
+    pub tactical: &'a CheckpointSource,
+}
+
+/// The bundle that a spec asks for, given the checkpoints that it names and the runtime image.
 ///
-/// The id depends on the digest of the checkpoint and not on its name or address, on everything that changes a decision,
+/// The id depends on the digests of the checkpoints and not on their names or addresses, on everything that changes a decision,
 /// on the CPUs of inference, and on the image. It does not depend on key order, on how a decimal is written, or on anything
 /// that takes effect without new pods (weights, gates, sizing, halt).
 #[must_use]
-pub fn revision(spec: &TradingPolicySpec, source: &CheckpointSource, image: &str) -> Revision {
+pub fn revision(spec: &TradingPolicySpec, sources: Sources<'_>, image: &str) -> Revision {
     let content = Content::of(spec);
     let hashed = json!({
         "feed": spec.feed,
         "instruments": spec.instruments,
-        "checkpoints": { "Tactical": source.sha256 },
-        "synergySource": content.synergy_source,
+        "checkpoints": { "Strategic": sources.strategic.sha256, "Tactical": sources.tactical.sha256 },
+        "strategic": content.strategic,
         "tactical": content.tactical,
         "placement": content.placement,
         "image": image,
@@ -77,13 +86,17 @@ pub fn revision(spec: &TradingPolicySpec, source: &CheckpointSource, image: &str
     let digest = hex::encode(Sha256::digest(hashed.to_string().as_bytes()));
     Revision {
         bundle: digest.chars().take(BUNDLE_ID_LENGTH).collect(),
-        checkpoint: spec.models.tactical.checkpoint_ref.name.clone(),
-        uri: source.uri.clone(),
-        sha256: source.sha256.clone(),
+        checkpoints: spec.models.names(),
+        strategic: checkpoint(&spec.models.strategic, sources.strategic),
+        tactical: checkpoint(&spec.models.tactical, sources.tactical),
         image: image.to_owned(),
         content: content.to_value().to_string(),
         promoted_at: None,
     }
+}
+
+fn checkpoint(model: &ModelSource, source: &CheckpointSource) -> BundleCheckpoint {
+    BundleCheckpoint { checkpoint: model.checkpoint_ref.name.clone(), uri: source.uri.clone(), sha256: source.sha256.clone() }
 }
 
 /// The spec of the bundle `revision`: the given spec with the revision's content put in. Children of a bundle that serves
@@ -95,7 +108,7 @@ pub fn spec_of(spec: &TradingPolicySpec, revision: &Revision) -> Result<TradingP
     let content = Content::of_revision(revision)?;
     let mut bundled = spec.clone();
     bundled.models = content.models;
-    bundled.synergy_source = content.synergy_source;
+    bundled.strategic = content.strategic;
     bundled.tactical = content.tactical;
     bundled.placement.inference = content.placement.inference;
     Ok(bundled)
@@ -131,19 +144,21 @@ fn difference(from: &Value, to: &Value) -> Option<Value> {
 mod tests {
     #![allow(clippy::unwrap_used, clippy::expect_used)]
     use super::*;
-    use tradewind_crds::trading_policy::CpuMode;
+    use tradewind_crds::trading_policy::{CpuMode, StrategicBars};
     use tradewind_crds::{Decimal, TradingPolicy, samples};
 
-    fn source(digit: char) -> CheckpointSource {
-        samples::checkpoint("tactical-a", digit).spec.source
+    fn bundle(spec: &TradingPolicySpec, [strategic, tactical]: [char; 2], image: &str) -> Revision {
+        let strategic = samples::strategic_checkpoint("any", strategic).spec.source;
+        let tactical = samples::checkpoint("any", tactical).spec.source;
+        revision(spec, Sources { strategic: &strategic, tactical: &tactical }, image)
     }
 
     fn spec() -> TradingPolicySpec {
         samples::policy("indices", "main", "tactical-a").spec
     }
 
-    fn id(spec: &TradingPolicySpec, digit: char, image: &str) -> String {
-        revision(spec, &source(digit), image).bundle
+    fn id(spec: &TradingPolicySpec, tactical: char, image: &str) -> String {
+        bundle(spec, ['d', tactical], image).bundle
     }
 
     #[test]
@@ -154,7 +169,21 @@ mod tests {
         tactical.tactical.execution_threshold_bps = 6_600;
         let mut placement = spec();
         placement.placement.inference.cpus = 2;
+        let strategic = |change: fn(&mut StrategicSpec)| {
+            let mut spec = spec();
+            change(&mut spec.strategic);
+            id(&spec, 'a', "tradewind:1")
+        };
         let others = [
+            strategic(|s| s.bars = StrategicBars::AsFed),
+            strategic(|s| s.confidence_threshold_bps += 1),
+            strategic(|s| s.min_synergy_confidence_bps += 1),
+            strategic(|s| s.require_synergy_alignment = true),
+            strategic(|s| s.synergy_window_bars += 1),
+            strategic(|s| s.cooldown_bars += 1),
+            strategic(|s| s.context_bars += 1),
+            bundle(&spec(), ['e', 'a'], "tradewind:1").bundle,
+            bundle(&spec(), ['a', 'd'], "tradewind:1").bundle,
             id(&spec(), 'b', "tradewind:1"),
             id(&spec(), 'a', "tradewind:2"),
             id(&tactical, 'a', "tradewind:1"),
@@ -175,6 +204,7 @@ mod tests {
         other.sizing.base_notional = Decimal::from_units(1);
         other.placement.execution.cpus = 7;
         other.models.tactical.checkpoint_ref.name = "same-file-other-name".into();
+        other.models.strategic.checkpoint_ref.name = "another-name-for-a-file".into();
         assert_eq!(id(&other, 'a', "i"), base);
     }
 
@@ -188,22 +218,33 @@ mod tests {
     }
 
     #[test]
+    fn a_revision_names_both_checkpoints_and_their_files() {
+        let revision = bundle(&spec(), ['d', 'a'], "i");
+        assert_eq!(revision.checkpoints, "strategic-a, tactical-a");
+        let (strategic, tactical) = (revision.strategic, revision.tactical);
+        assert_eq!((strategic.checkpoint.as_str(), strategic.sha256), ("strategic-a", "d".repeat(64)));
+        assert_eq!((tactical.checkpoint.as_str(), tactical.sha256), ("tactical-a", "a".repeat(64)));
+    }
+
+    #[test]
     fn the_revert_patch_restores_the_stable_bundle_and_touches_nothing_else() {
-        let stable = revision(&spec(), &source('a'), "i");
+        let stable = bundle(&spec(), ['d', 'a'], "i");
         let mut changed = spec();
+        changed.models.strategic.checkpoint_ref.name = "strategic-b".into();
         changed.models.tactical.checkpoint_ref.name = "tactical-b".into();
+        changed.strategic.context_bars = 64;
         changed.tactical.stop_atr_multiple = Decimal::from_units(9);
         changed.placement.inference.mode = CpuMode::Shared;
         changed.halt = true;
         let patch = revert_patch(&changed, &stable).unwrap();
         assert_eq!(
             patch,
-            r#"{"spec":{"models":{"tactical":{"checkpointRef":{"name":"tactical-a"}}},"placement":{"inference":{"mode":"Pinned"}},"tactical":{"stopAtrMultiple":"2"}}}"#
+            r#"{"spec":{"models":{"strategic":{"checkpointRef":{"name":"strategic-a"}},"tactical":{"checkpointRef":{"name":"tactical-a"}}},"placement":{"inference":{"mode":"Pinned"}},"strategic":{"contextBars":1},"tactical":{"stopAtrMultiple":"2"}}}"#
         );
         let mut merged = serde_json::to_value(TradingPolicy::new("indices", changed)).unwrap();
         merge(&mut merged, &serde_json::from_str(&patch).unwrap());
         let back: TradingPolicy = serde_json::from_value(merged).unwrap();
-        assert_eq!(revision(&back.spec, &source('a'), "i").bundle, stable.bundle);
+        assert_eq!(id(&back.spec, 'a', "i"), stable.bundle);
         assert!(back.spec.halt, "the patch touched what is outside the bundle");
     }
 
@@ -221,13 +262,15 @@ mod tests {
 
     #[test]
     fn bundles_that_differ_by_image_alone_need_no_patch() {
-        assert_eq!(revert_patch(&spec(), &revision(&spec(), &source('a'), "old-image")), None);
+        assert_eq!(revert_patch(&spec(), &bundle(&spec(), ['d', 'a'], "old-image")), None);
     }
 
     #[test]
     fn children_of_the_stable_are_built_from_its_own_content() {
-        let stable = revision(&spec(), &source('a'), "i");
+        let stable = bundle(&spec(), ['d', 'a'], "i");
         let mut changed = spec();
+        changed.models.strategic.checkpoint_ref.name = "strategic-b".into();
+        changed.strategic.cooldown_bars = 7;
         changed.tactical.max_gap_age_bars = 7;
         assert_eq!(spec_of(&changed, &stable).unwrap(), spec());
     }

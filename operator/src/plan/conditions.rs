@@ -52,7 +52,7 @@ pub fn of_rollout(outlook: &Outlook, state: &State, generation: Option<i64>, now
     let last = state.history.first();
     let (rollout_reason, rollout_message) = match last {
         _ if *progressing => (*reason, message.clone()),
-        Some(last) => (last.outcome, format!("bundle {} ({}): {}", last.bundle, last.checkpoint, last.message)),
+        Some(last) => (last.outcome, format!("bundle {} ({}): {}", last.bundle, last.checkpoints, last.message)),
         None => (*reason, message.clone()),
     };
     vec![

@@ -162,13 +162,15 @@ pub fn halt_profile(profile: &RiskProfile, halt: bool) -> Result<Edit, NothingTo
 mod tests {
     #![allow(clippy::unwrap_used, clippy::expect_used)]
     use super::*;
-    use tradewind_crds::policy_status::{Revision, TradingPolicyStatus};
+    use crate::plan::bundle::{Sources, revision};
+    use tradewind_crds::policy_status::TradingPolicyStatus;
     use tradewind_crds::samples;
 
     fn with_candidate() -> TradingPolicy {
         let mut policy = samples::policy("indices", "main", "tactical-b");
-        let source = samples::checkpoint("tactical-b", 'b').spec.source;
-        let candidate: Revision = crate::plan::bundle::revision(&policy.spec, &source, "i");
+        let strategic = samples::strategic_checkpoint("strategic-a", 'd').spec.source;
+        let tactical = samples::checkpoint("tactical-b", 'b').spec.source;
+        let candidate = revision(&policy.spec, Sources { strategic: &strategic, tactical: &tactical }, "i");
         policy.status = Some(TradingPolicyStatus { candidate: Some(candidate), ..TradingPolicyStatus::default() });
         policy
     }

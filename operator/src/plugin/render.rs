@@ -27,7 +27,7 @@ fn word(conditions: &[Condition], kind: ConditionType) -> String {
 }
 
 fn bundle(revision: Option<&Revision>) -> String {
-    revision.map_or_else(|| "-".into(), |r| format!("{} ({})", r.checkpoint, r.bundle))
+    revision.map_or_else(|| "-".into(), |r| format!("{} ({})", r.checkpoints, r.bundle))
 }
 
 /// `1000` basis points as `10 %`, `25` as `0.25 %`.
@@ -57,8 +57,8 @@ pub fn list(policies: &[TradingPolicy], with_namespace: bool) -> String {
             status.phase.unwrap_or(Phase::Pending).to_string(),
             step,
             rollout.filter(|r| r.weight_bps > 0).map_or_else(|| "-".into(), |r| percent(r.weight_bps)),
-            status.stable.as_ref().map_or_else(|| "-".into(), |r| r.checkpoint.clone()),
-            status.candidate.as_ref().map_or_else(|| "-".into(), |r| r.checkpoint.clone()),
+            status.stable.as_ref().map_or_else(|| "-".into(), |r| r.checkpoints.clone()),
+            status.candidate.as_ref().map_or_else(|| "-".into(), |r| r.checkpoints.clone()),
             word(&status.conditions, ConditionType::Ready),
             word(&status.conditions, ConditionType::CpuPinned),
             word(&status.conditions, ConditionType::TradingAllowed),
@@ -152,9 +152,9 @@ fn rollout(status: &TradingPolicyStatus) -> String {
                 or_dash(&v.margin),
             ]);
         }
-        let judged = status.candidate.as_ref().map(|candidate| (&candidate.bundle, &candidate.checkpoint));
-        let last = || status.history.first().map(|last| (&last.bundle, &last.checkpoint));
-        let of = judged.or_else(last).map_or_else(String::new, |(bundle, checkpoint)| format!(" on {checkpoint} ({bundle})"));
+        let judged = status.candidate.as_ref().map(|candidate| (&candidate.bundle, &candidate.checkpoints));
+        let last = || status.history.first().map(|last| (&last.bundle, &last.checkpoints));
+        let of = judged.or_else(last).map_or_else(String::new, |(bundle, checkpoints)| format!(" on {checkpoints} ({bundle})"));
         section(&mut out, &format!("Evidence{of}, as of the last change of a verdict"), &rows);
     }
     out
@@ -186,10 +186,10 @@ fn history(status: &TradingPolicyStatus) -> String {
     if status.history.is_empty() {
         return out;
     }
-    let mut rows = table(&["WHEN", "CHECKPOINT", "BUNDLE", "OUTCOME", "WHY"]);
+    let mut rows = table(&["WHEN", "CHECKPOINTS", "BUNDLE", "OUTCOME", "WHY"]);
     for entry in status.history.iter().take(5) {
         let why: String = entry.message.chars().take(90).collect();
-        rows.add_row([entry.at.0.to_string(), entry.checkpoint.clone(), entry.bundle.clone(), entry.outcome.to_string(), why]);
+        rows.add_row([entry.at.0.to_string(), entry.checkpoints.clone(), entry.bundle.clone(), entry.outcome.to_string(), why]);
     }
     section(&mut out, "History", &rows);
     out
@@ -238,6 +238,7 @@ fn next(name: &str, phase: Phase, policy: &TradingPolicy, status: &TradingPolicy
 mod tests {
     #![allow(clippy::unwrap_used, clippy::expect_used)]
     use super::*;
+    use crate::plan::bundle::{Sources, revision};
     use tradewind_crds::policy_status::{Gate, GateVerdict, RolloutStatus, Verdict};
     use tradewind_crds::samples;
 
@@ -247,8 +248,11 @@ mod tests {
 
     fn canary() -> TradingPolicy {
         let mut policy = samples::policy("indices", "main", "tactical-b");
-        let revision =
-            |digit| crate::plan::bundle::revision(&policy.spec, &samples::checkpoint("tactical-b", digit).spec.source, "i");
+        let strategic = samples::strategic_checkpoint("strategic-a", 'd').spec.source;
+        let revision = |digit| {
+            let tactical = samples::checkpoint("tactical-b", digit).spec.source;
+            revision(&policy.spec, Sources { strategic: &strategic, tactical: &tactical }, "i")
+        };
         let (stable, candidate) = (revision('a'), revision('b'));
         let mut state = crate::plan::rollout::State { stable: Some(stable), candidate: Some(candidate), ..Default::default() };
         state.rollout = RolloutStatus {
@@ -280,7 +284,7 @@ mod tests {
         let text = list(&[canary()], false);
         let lines: Vec<_> = text.lines().collect();
         assert_eq!(lines.len(), 2);
-        for word in ["indices", "Paper", "Canary", "1/2", "10 %"] {
+        for word in ["indices", "Paper", "Canary", "1/2", "10 %", "strategic-a, tactical-b"] {
             assert!(lines[1].contains(word), "{word} is not in: {}", lines[1]);
         }
         assert!(!text.contains('\u{1b}'), "a table has colours");
@@ -291,6 +295,7 @@ mod tests {
         let text = plain(&one(&canary(), Some(&samples::profile("main", "paper-1"))));
         for words in [
             "step 1 of 2, the candidate drives 10 %",
+            "Evidence on strategic-a, tactical-b (",
             "PairedPnl  Inconclusive  120",
             "-12.0000 to 12.2000",
             "kubectl tradewind abort indices",

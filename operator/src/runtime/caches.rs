@@ -290,8 +290,15 @@ fn watch_resources(
     tasks.spawn(feed(api(client, scope), all(), checkpoints, keep, move |checkpoint: &Guarded<ModelCheckpoint>| {
         let (namespace, name) = (checkpoint.namespace().unwrap_or_default(), checkpoint.name_any());
         wake.checkpoint(&namespace, &name);
-        policies_where(&known, &wake, &namespace, |policy| policy.spec.models.tactical.checkpoint_ref.name == name);
+        policies_of(&known, &wake, &namespace, &name);
     }));
+}
+
+/// Wakes the policies that name a checkpoint, for whichever role.
+fn policies_of(caches: &Caches, triggers: &Triggers, namespace: &str, checkpoint: &str) {
+    policies_where(caches, triggers, namespace, |policy| {
+        policy.spec.models.by_role().iter().any(|(_, name)| *name == checkpoint)
+    });
 }
 
 fn policies_where(caches: &Caches, triggers: &Triggers, namespace: &str, wanted: impl Fn(&TradingPolicy) -> bool) {
@@ -319,5 +326,35 @@ fn trim_pod(pod: &mut Pod) {
     if let Some(spec) = &mut pod.spec {
         let node_name = spec.node_name.take();
         *spec = k8s_openapi::api::core::v1::PodSpec { node_name, ..Default::default() };
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use kube::runtime::watcher::Event;
+    use tradewind_crds::samples;
+
+    use super::*;
+
+    #[test]
+    fn a_checkpoint_wakes_the_policies_that_name_it_for_either_role() {
+        let (caches, mut writers) = Caches::new();
+        let mut policy = samples::policy("indices", "main", "tactical-a");
+        policy.metadata.namespace = Some("trading".into());
+        writers.policies.apply_watcher_event(&Event::Init);
+        writers.policies.apply_watcher_event(&Event::InitApply(DeserializeGuard(Ok(policy))));
+        writers.policies.apply_watcher_event(&Event::InitDone);
+        let (triggers, mut queues) = Triggers::new();
+        for (namespace, checkpoint, woken) in [
+            ("trading", "strategic-a", true),
+            ("trading", "tactical-a", true),
+            ("trading", "tactical-b", false),
+            ("elsewhere", "strategic-a", false),
+        ] {
+            policies_of(&caches, &triggers, namespace, checkpoint);
+            let name = queues.policies.try_recv().ok().map(|object| object.name);
+            assert_eq!(name.as_deref() == Some("indices"), woken, "{namespace}/{checkpoint}");
+        }
     }
 }

@@ -7,10 +7,14 @@ use std::time::{Duration, Instant};
 
 use tradewind_domain::bar::Bar;
 use tradewind_domain::instrument::{Instrument, Symbol};
-use tradewind_domain::tactical::{ConfigError, Decision, Engine, EngineError, Logits, Matrix, Network, NetworkError};
+use tradewind_domain::strategic::decision::{self, ModelParameters, StrategicNetwork};
+use tradewind_domain::strategic::{self, StageConfigError, StrategicEngine, StrategicEngineError};
+use tradewind_domain::tactical::{self, ConfigError, Decision, Engine, EngineError, Matrix, Network, NetworkError};
 use tradewind_wire::config::BundleConfig;
 use tradewind_wire::convert::{ConvertError, bar_from_wire};
 use tradewind_wire::v1;
+
+use crate::networks::Networks;
 
 /// Why a bar was not decided.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
@@ -18,6 +22,9 @@ pub enum CoreError {
     /// The bundle cannot be served.
     #[error(transparent)]
     Config(#[from] ConfigError),
+    /// Its strategic stage cannot be served.
+    #[error(transparent)]
+    Stage(#[from] StageConfigError),
     /// An instrument of the bundle is wrong.
     #[error(transparent)]
     Instrument(#[from] tradewind_domain::instrument::InstrumentError),
@@ -37,9 +44,20 @@ pub enum CoreError {
         /// Bar that was asked.
         asked: u64,
     },
-    /// The engine refuses or the networks give no answer.
+    /// The tactical engine refuses or its networks give no answer.
     #[error(transparent)]
     Engine(#[from] EngineError),
+    /// The strategic engine refuses.
+    #[error(transparent)]
+    Strategic(#[from] StrategicEngineError),
+}
+
+impl CoreError {
+    /// The bar lies too far back: the symbol's past has to be read again before it can be decided.
+    #[must_use]
+    pub const fn is_forgotten(&self) -> bool {
+        matches!(self, Self::Engine(EngineError::Forgotten { .. }) | Self::Strategic(StrategicEngineError::Forgotten { .. }))
+    }
 }
 
 /// A decision and how long its parts took.
@@ -47,34 +65,63 @@ pub enum CoreError {
 pub struct Decided {
     /// The decision.
     pub decision: Decision,
-    /// The networks; zero when the answer was remembered or the symbol is warming up.
+    /// The synergy event that the bar completed, and the decision on it (ST-39, ST-128).
+    pub strategic: Option<strategic::Decided>,
+    /// The strategic stage, its networks included.
+    pub strategic_stage: Duration,
+    /// The tactical networks; zero when the answer was remembered or the symbol is warming up.
     pub networks: Duration,
-    /// Features and aggregation: everything but the networks.
+    /// Features and aggregation of the tactical stage: everything else.
     pub rest: Duration,
 }
 
-/// One bundle: an engine per symbol over shared networks.
+/// One bundle: two engines per symbol, of the strategic and the tactical stage, over shared networks.
 ///
 /// Bars of the feed are kept aside until a later bar is asked, so the state never runs ahead of
 /// the questions: a policy that is behind the feed's head, as in a fast replay, gets the same answers.
-#[derive(Debug)]
-pub struct Core<N> {
+pub struct Core {
     bundle: BundleConfig,
-    network: Shared<N>,
-    symbols: BTreeMap<String, SymbolState<N>>,
+    strategic: Shared<Box<dyn StrategicNetwork + Send>>,
+    parameters: ModelParameters,
+    tactical: Shared<Box<dyn Network + Send>>,
+    symbols: BTreeMap<String, SymbolState>,
 }
 
-#[derive(Debug)]
-struct SymbolState<N> {
+struct SymbolState {
     instrument: Instrument,
-    engine: Engine<Shared<N>>,
+    engines: Engines,
     /// Bars of the feed that nobody has asked for, by number.
     ahead: BTreeMap<u64, Bar>,
 }
 
+/// Both stages of one symbol. They take the same bars, the strategic one first: what it decides is the context of
+/// the tactical one.
+struct Engines {
+    strategic: StrategicEngine<Shared<Box<dyn StrategicNetwork + Send>>>,
+    tactical: Engine<Shared<Box<dyn Network + Send>>>,
+}
+
 /// Networks used by several engines of one thread, with the time they took.
-#[derive(Debug)]
 struct Shared<N>(Rc<RefCell<(N, Duration)>>);
+
+impl<N> Shared<N> {
+    fn new(network: N) -> Self {
+        Self(Rc::new(RefCell::new((network, Duration::ZERO))))
+    }
+
+    fn timed<T>(&self, run: impl FnOnce(&mut N) -> T) -> T {
+        let (network, spent) = &mut *self.0.borrow_mut();
+        let begun = Instant::now();
+        let answer = run(network);
+        *spent += begun.elapsed();
+        answer
+    }
+
+    /// Time since it was last taken.
+    fn take_time(&self) -> Duration {
+        std::mem::take(&mut self.0.borrow_mut().1)
+    }
+}
 
 impl<N> Clone for Shared<N> {
     fn clone(&self) -> Self {
@@ -83,28 +130,37 @@ impl<N> Clone for Shared<N> {
 }
 
 impl<N: Network> Network for Shared<N> {
-    fn logits(&mut self, matrix: &Matrix) -> Result<Logits, NetworkError> {
-        let (network, spent) = &mut *self.0.borrow_mut();
-        let begun = Instant::now();
-        let answer = network.logits(matrix);
-        *spent += begun.elapsed();
-        answer
+    fn logits(&mut self, matrix: &Matrix) -> Result<tactical::Logits, NetworkError> {
+        self.timed(|network| network.logits(matrix))
     }
 }
 
-impl<N: Network> Core<N> {
+impl<N: StrategicNetwork> StrategicNetwork for Shared<N> {
+    fn logits(
+        &mut self,
+        rows: &[[f32; strategic::COLUMNS]],
+        context: &[f64; strategic::CONTEXT],
+    ) -> Result<decision::Logits, NetworkError> {
+        self.timed(|network| network.logits(rows, context))
+    }
+}
+
+impl Core {
     /// A core without any bars.
     ///
     /// # Errors
-    /// [`CoreError::Config`] and [`CoreError::Instrument`] for a bundle that cannot be served.
-    pub fn new(bundle: BundleConfig, network: N) -> Result<Self, CoreError> {
-        let network = Shared(Rc::new(RefCell::new((network, Duration::ZERO))));
-        let mut symbols = BTreeMap::new();
-        for instrument in bundle.instruments()? {
-            let engine = engine(&bundle, &instrument, network.clone())?;
-            symbols.insert(instrument.symbol.to_string(), SymbolState { instrument, engine, ahead: BTreeMap::new() });
+    /// [`CoreError::Config`], [`CoreError::Stage`] and [`CoreError::Instrument`] for a bundle that cannot be served.
+    pub fn new(bundle: BundleConfig, networks: Networks) -> Result<Self, CoreError> {
+        let Networks { strategic, parameters, tactical } = networks;
+        let (strategic, tactical) = (Shared::new(strategic), Shared::new(tactical));
+        let instruments = bundle.instruments()?;
+        let mut core = Self { bundle, strategic, parameters, tactical, symbols: BTreeMap::new() };
+        for instrument in instruments {
+            let engines = core.engines(&instrument)?;
+            let state = SymbolState { engines, ahead: BTreeMap::new(), instrument };
+            core.symbols.insert(state.instrument.symbol.to_string(), state);
         }
-        Ok(Self { bundle, network, symbols })
+        Ok(core)
     }
 
     /// Takes a bar of the feed. Bars of other symbols and bars that were asked already are passed
@@ -115,7 +171,7 @@ impl<N: Network> Core<N> {
     pub fn load(&mut self, message: &v1::Bar) -> Result<(), CoreError> {
         let Some(state) = self.symbols.get_mut(&message.symbol) else { return Ok(()) };
         let bar = bar_from_wire(message, &state.instrument)?;
-        if bar.index >= next_index(state) {
+        if bar.index >= state.next_index() {
             state.ahead.insert(bar.index, bar);
         }
         Ok(())
@@ -127,25 +183,30 @@ impl<N: Network> Core<N> {
     /// [`CoreError`]; nothing is decided then, and asking again is safe.
     pub fn decide(&mut self, message: &v1::Bar) -> Result<Decided, CoreError> {
         let begun = Instant::now();
-        self.network.0.borrow_mut().1 = Duration::ZERO;
+        self.tactical.take_time();
         let unknown = || CoreError::UnknownSymbol(message.symbol.clone());
         let state = self.symbols.get_mut(&message.symbol).ok_or_else(unknown)?;
         let bar = bar_from_wire(message, &state.instrument)?;
+        state.catch_up(bar.index)?;
         let symbol = &state.instrument.symbol;
-        while next_index(state) < bar.index {
-            let next = next_index(state);
-            let missing = || CoreError::Missing { symbol: symbol.clone(), next, asked: bar.index };
-            let known = state.ahead.get(&next).ok_or_else(missing)?;
-            state.engine.warm(symbol, known)?;
-            state.ahead.remove(&next);
-        }
         if state.ahead.get(&bar.index).is_some_and(|known| *known != bar) {
             return Err(EngineError::Rewritten { symbol: symbol.clone(), index: bar.index }.into());
         }
-        let decision = state.engine.decide(symbol, &bar)?;
+        let context = state.engines.strategic.context(symbol, &bar)?;
+        let strategic = state.engines.strategic.decide(symbol, &bar)?;
+        let strategic_stage = begun.elapsed();
+        let decision = state.engines.tactical.decide(symbol, &bar, context)?;
         state.ahead.remove(&bar.index);
-        let networks = self.network.0.borrow().1;
-        Ok(Decided { decision, networks, rest: begun.elapsed().saturating_sub(networks) })
+        let networks = self.tactical.take_time();
+        let rest = begun.elapsed().saturating_sub(strategic_stage + networks);
+        Ok(Decided { decision, strategic, strategic_stage, networks, rest })
+    }
+
+    /// Does what the next decision about a symbol needs and this one did not: to be called behind an answer (ST-124).
+    pub fn settle(&mut self, symbol: &str) {
+        if let Some(state) = self.symbols.get_mut(symbol) {
+            state.engines.strategic.settle(&state.instrument.symbol);
+        }
     }
 
     /// Forgets everything about a symbol, so that its bars can be loaded from the first again.
@@ -153,75 +214,76 @@ impl<N: Network> Core<N> {
     /// # Errors
     /// [`CoreError::UnknownSymbol`].
     pub fn forget(&mut self, symbol: &str) -> Result<(), CoreError> {
-        let state = self.symbols.get_mut(symbol).ok_or_else(|| CoreError::UnknownSymbol(symbol.to_owned()))?;
-        state.engine = engine(&self.bundle, &state.instrument, self.network.clone())?;
-        state.ahead.clear();
+        let unknown = || CoreError::UnknownSymbol(symbol.to_owned());
+        let instrument = self.symbols.get(symbol).ok_or_else(unknown)?.instrument.clone();
+        let engines = self.engines(&instrument)?;
+        self.symbols.insert(symbol.to_owned(), SymbolState { engines, ahead: BTreeMap::new(), instrument });
+        Ok(())
+    }
+
+    fn engines(&self, instrument: &Instrument) -> Result<Engines, CoreError> {
+        let (bundle, symbols) = (&self.bundle, std::slice::from_ref(&instrument.symbol));
+        let strategic = StrategicEngine::new(bundle.strategic.clone(), self.parameters.clone(), symbols, self.strategic.clone())?;
+        let only = std::slice::from_ref(instrument);
+        let tactical = Engine::new(&bundle.bundle, bundle.tactical.clone(), only, self.tactical.clone())?;
+        Ok(Engines { strategic, tactical })
+    }
+}
+
+impl SymbolState {
+    /// Number of the bar that is due: a bar that one stage took and the other refused is not done.
+    fn next_index(&self) -> u64 {
+        let symbol = &self.instrument.symbol;
+        let due = [self.engines.strategic.next_index(symbol), self.engines.tactical.next_index(symbol)];
+        due.into_iter().flatten().min().unwrap_or(0)
+    }
+
+    /// Takes the bars before this one that nobody has asked for, from what was loaded of the feed.
+    fn catch_up(&mut self, index: u64) -> Result<(), CoreError> {
+        while self.next_index() < index {
+            let (next, symbol) = (self.next_index(), &self.instrument.symbol);
+            let missing = || CoreError::Missing { symbol: symbol.clone(), next, asked: index };
+            let known = self.ahead.get(&next).ok_or_else(missing)?;
+            self.engines.strategic.warm(symbol, known)?;
+            self.engines.tactical.warm(symbol, known)?;
+            self.ahead.remove(&next);
+        }
         Ok(())
     }
 }
 
-fn next_index<N: Network>(state: &SymbolState<N>) -> u64 {
-    state.engine.next_index(&state.instrument.symbol).unwrap_or(0)
-}
-
-fn engine<N: Network>(
-    bundle: &BundleConfig,
-    instrument: &Instrument,
-    network: Shared<N>,
-) -> Result<Engine<Shared<N>>, ConfigError> {
-    let only = std::slice::from_ref(instrument);
-    Engine::new(&bundle.bundle, bundle.tactical.clone(), bundle.synergy_source, only, network)
-}
-
 #[cfg(test)]
-pub(crate) mod tests {
+mod tests {
     #![allow(clippy::unwrap_used, clippy::expect_used)]
     use super::*;
+    use std::sync::LazyLock;
 
-    /// A bundle of two symbols with default thresholds.
-    pub(crate) fn bundle() -> BundleConfig {
+    use crate::testing::{daily_bars, following, swift_stage};
+
+    /// A bundle of two symbols that acts early and often.
+    fn bundle() -> BundleConfig {
         let instrument = |symbol: &str| serde_json::json!({"symbol": symbol, "pointValue": "1", "tick": "0.01", "lot": "1"});
         serde_json::from_value(serde_json::json!({
             "bundle": "0123456789ab", "policy": "indices", "feed": "default", "image": "tradewind:1",
             "instruments": [instrument("SPX"), instrument("IXIC")],
-            "tactical": {}, "synergySource": "Momentum", "checkpoints": []
+            "strategic": swift_stage(), "tactical": {"minSynergyConfidence": 0.0}, "checkpoints": []
         }))
         .unwrap()
     }
 
-    /// Follows the five-bar momentum.
-    pub(crate) struct Follow;
+    static SPX: LazyLock<Vec<v1::Bar>> = LazyLock::new(|| daily_bars("SPX", 310));
+    static IXIC: LazyLock<Vec<v1::Bar>> = LazyLock::new(|| daily_bars("IXIC", 310));
 
-    impl Network for Follow {
-        fn logits(&mut self, matrix: &Matrix) -> Result<Logits, NetworkError> {
-            let up = 8.0 * matrix[59][5].signum();
-            Ok([[up, 0.0, -up], [up, 0.0, -up], [0.0, 8.0, 0.0]])
-        }
+    fn bar(symbol: &str, index: u64) -> v1::Bar {
+        let made = if symbol == "IXIC" { &IXIC[index as usize] } else { &SPX[index as usize] };
+        v1::Bar { symbol: symbol.to_owned(), ..made.clone() }
     }
 
-    /// A wave with gaps; the symbols differ.
-    pub(crate) fn bar(symbol: &str, index: u64) -> v1::Bar {
-        let at = |index: f64| 1000.0 + 40.0 * (index / if symbol == "SPX" { 7.0 } else { 5.0 }).sin();
-        let price = |value: f64| (value * 100.0) as i64 * 10_000_000;
-        let (open, close) = (at(index as f64 - 1.0), at(index as f64));
-        v1::Bar {
-            symbol: symbol.into(),
-            index,
-            open_time_ns: index as i64 * 86_400_000_000_000,
-            close_time_ns: (index as i64 + 1) * 86_400_000_000_000,
-            open_nanos: price(open),
-            high_nanos: price(open.max(close) + 1.0),
-            low_nanos: price(open.min(close) - 1.0),
-            close_nanos: price(close),
-            volume: 1000.0 + (index % 5) as f64 * 300.0,
-        }
+    fn core() -> Core {
+        Core::new(bundle(), following()).unwrap()
     }
 
-    fn core() -> Core<Follow> {
-        Core::new(bundle(), Follow).unwrap()
-    }
-
-    fn decisions(core: &mut Core<Follow>, range: std::ops::Range<u64>) -> Vec<Decision> {
+    fn decisions(core: &mut Core, range: std::ops::Range<u64>) -> Vec<Decision> {
         let symbols = ["SPX", "IXIC"];
         range.flat_map(|index| symbols.map(|symbol| bar(symbol, index))).map(|bar| core.decide(&bar).unwrap().decision).collect()
     }
@@ -229,7 +291,9 @@ pub(crate) mod tests {
     #[test]
     fn a_core_that_loads_the_past_answers_like_one_that_lived_through_it() {
         let lived = decisions(&mut core(), 0..300);
-        assert!(lived.iter().any(|decision| decision.execute));
+        let contexts = lived.iter().filter(|decision| decision.synergy.is_some()).count();
+        let executed = lived.iter().filter(|decision| decision.execute).count();
+        assert!(contexts > 100 && executed > 20, "{contexts} contexts, {executed} executed");
         for restart in [0, 1, 79, 80, 150, 299] {
             let mut restarted = core();
             // All that the feed holds, far beyond what was asked so far.
@@ -257,7 +321,7 @@ pub(crate) mod tests {
         let missing = core.decide(&bar("SPX", 95)).unwrap_err();
         assert_eq!(missing, CoreError::Missing { symbol: "SPX".to_owned().try_into().unwrap(), next: 90, asked: 95 });
         (0..95).for_each(|index| core.load(&bar("SPX", index)).unwrap());
-        let mut whole = super::Core::new(bundle(), Follow).unwrap();
+        let mut whole = super::Core::new(bundle(), following()).unwrap();
         decisions(&mut whole, 0..95);
         assert_eq!(core.decide(&bar("SPX", 95)).unwrap().decision, whole.decide(&bar("SPX", 95)).unwrap().decision);
     }
@@ -279,7 +343,7 @@ pub(crate) mod tests {
         let mut core = core();
         let lived = decisions(&mut core, 0..300);
         let forgotten = core.decide(&bar("SPX", 100)).unwrap_err();
-        assert!(matches!(forgotten, CoreError::Engine(EngineError::Forgotten { index: 100, next: 300, .. })));
+        assert!(forgotten.is_forgotten(), "{forgotten}");
         core.forget("SPX").unwrap();
         (0..300).for_each(|index| core.load(&bar("SPX", index)).unwrap());
         assert_eq!(core.decide(&bar("SPX", 100)).unwrap().decision, lived[200]);

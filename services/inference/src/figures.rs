@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use opentelemetry::KeyValue;
 use opentelemetry::metrics::{Counter, Histogram};
+use tradewind_domain::strategic::decision::StrategicDecision;
 use tradewind_domain::tactical::{AGENTS, Decision};
 use tradewind_wire::telemetry::Metrics;
 
@@ -21,6 +22,9 @@ pub struct Figures {
     stages: Histogram<f64>,
     decisions: Counter<u64>,
     confidence: Histogram<f64>,
+    strategic_decisions: Counter<u64>,
+    strategic_gates: Counter<u64>,
+    strategic_fallbacks: Counter<u64>,
     failures: Counter<u64>,
     windows: Windows,
 }
@@ -62,6 +66,18 @@ impl Figures {
                 .with_boundaries((0..=10).map(|tenth| f64::from(tenth) / 10.0).collect())
                 .with_description("Confidence of the winning action")
                 .build(),
+            strategic_decisions: meter
+                .u64_counter("strategic_decisions_total")
+                .with_description("Decisions on synergy events")
+                .build(),
+            strategic_gates: meter
+                .u64_counter("strategic_gate_total")
+                .with_description("Conditions that kept a strategic decision from proceeding")
+                .build(),
+            strategic_fallbacks: meter
+                .u64_counter("strategic_fallback_total")
+                .with_description("Strategic decisions that the networks did not make, by cause")
+                .build(),
             failures: meter
                 .u64_counter("tactical_unanswered_total")
                 .with_description("Questions without a decision, by the code they were answered with")
@@ -75,6 +91,7 @@ impl Figures {
         self.latency.record(total.as_secs_f64(), &[]);
         let taken = [
             (Stage::Queue, waited),
+            (Stage::Strategic, decided.strategic_stage),
             (Stage::AgentInference, decided.networks),
             (Stage::FeaturesAndAggregation, decided.rest),
             (Stage::Total, total),
@@ -84,6 +101,9 @@ impl Figures {
         }
         if !decided.networks.is_zero() {
             self.votes(&decided.decision);
+            if let Some(strategic) = &decided.strategic {
+                self.strategic(&strategic.decision);
+            }
         }
     }
 
@@ -101,6 +121,27 @@ impl Figures {
         }
     }
 
+    /// ST-136
+    fn strategic(&self, decision: &StrategicDecision) {
+        let direction = match decision.direction {
+            1 => "bullish",
+            -1 => "bearish",
+            _ => "neutral",
+        };
+        let labels = [
+            KeyValue::new("symbol", decision.symbol.to_string()),
+            KeyValue::new("direction", direction),
+            KeyValue::new("should_proceed", decision.should_proceed),
+        ];
+        self.strategic_decisions.add(1, &labels);
+        for reason in &decision.gate_reasons {
+            self.strategic_gates.add(1, &[KeyValue::new("reason", label(reason))]);
+        }
+        if let Some(cause) = &decision.fallback {
+            self.strategic_fallbacks.add(1, &[KeyValue::new("cause", label(cause))]);
+        }
+    }
+
     fn votes(&self, decision: &Decision) {
         for (agent, vote) in AGENTS.into_iter().zip(&decision.agents) {
             let action = match vote.vote {
@@ -112,4 +153,9 @@ impl Figures {
         }
         self.confidence.record(decision.confidence, &[]);
     }
+}
+
+/// The name under which a reason is written in records.
+fn label(reason: &impl serde::Serialize) -> String {
+    serde_json::to_value(reason).ok().and_then(|value| value.as_str().map(ToOwned::to_owned)).unwrap_or_default()
 }

@@ -2,13 +2,13 @@
 
 use std::time::{Duration, Instant};
 
-use tradewind_domain::tactical::Network;
 use tradewind_wire::config::BundleConfig;
 use tradewind_wire::hot::{EngineEnded, HotEngine};
 use tradewind_wire::pinning::Pinning;
 use tradewind_wire::v1;
 
 use crate::core::{Core, CoreError, Decided};
+use crate::networks::Networks;
 
 /// Questions that may wait; more are refused, because their answers would come too late anyway.
 const WAITING: usize = 64;
@@ -32,7 +32,7 @@ pub enum HotError {
 
 /// Handle of the hot thread; clones share it. It ends when the last handle is dropped.
 #[derive(Clone, Debug)]
-pub struct HotThread(HotEngine<Core<Box<dyn Network + Send>>>);
+pub struct HotThread(HotEngine<Core>);
 
 impl HotThread {
     /// Starts the thread, binds it, and builds the core on it. A thread that cannot be bound runs
@@ -40,11 +40,8 @@ impl HotThread {
     ///
     /// # Errors
     /// [`CoreError`] for a bundle that cannot be served; [`HotError::Thread`] when no thread can start.
-    pub fn start<N>(bundle: BundleConfig, network: N, pinning: &Pinning) -> Result<Self, HotError>
-    where
-        N: Network + Send + 'static,
-    {
-        let build = move || Core::new(bundle, Box::new(network) as Box<dyn Network + Send>).map_err(HotError::from);
+    pub fn start(bundle: BundleConfig, networks: Networks, pinning: &Pinning) -> Result<Self, HotError> {
+        let build = move || Core::new(bundle, networks).map_err(HotError::from);
         Ok(Self(HotEngine::build("decide", pinning, build)?))
     }
 
@@ -56,12 +53,16 @@ impl HotThread {
         if self.0.waiting() >= WAITING {
             return Err(HotError::Busy);
         }
-        let asked = Instant::now();
-        let decide = move |core: &mut Core<_>| {
+        let (asked, symbol) = (Instant::now(), bar.symbol.clone());
+        let decide = move |core: &mut Core| {
             let waited = asked.elapsed();
             core.decide(&bar).map(|decided| (decided, waited))
         };
-        Ok(self.0.call(decide, |_| false).await??)
+        let decided = self.0.call(decide, |_| false).await?;
+        let engine = self.0.clone();
+        // Nobody waits for it, and when the thread is gone there is nothing to settle.
+        tokio::spawn(async move { engine.call(move |core| core.settle(&symbol), |()| false).await });
+        Ok(decided?)
     }
 
     /// Hands over bars of the feed.

@@ -16,8 +16,10 @@ pub mod fetch;
 mod figures;
 mod hot;
 mod message;
+mod networks;
 mod service;
 mod stages;
+pub mod testing;
 pub mod verify;
 
 pub use crate::core::{Core, CoreError, Decided};
@@ -25,5 +27,6 @@ pub use feed::{FeedError, FeedHistory, History, NoHistory};
 pub use figures::Figures;
 pub use hot::{HotError, HotThread};
 pub use message::decision_to_wire;
+pub use networks::{Networks, NetworksError};
 pub use service::Service;
 pub use stages::{Stage, StageWindow, Summary};

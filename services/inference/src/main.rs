@@ -8,8 +8,7 @@ use anyhow::Context;
 use clap::{Parser, Subcommand};
 use tokio_util::sync::CancellationToken;
 use tonic::service::Routes;
-use tradewind_inference::{FeedHistory, Figures, HotThread, Service, fetch, verify};
-use tradewind_nets::TacticalNetwork;
+use tradewind_inference::{FeedHistory, Figures, HotThread, Networks, Service, fetch, verify};
 use tradewind_wire::args::{BusArgs, ServeArgs};
 use tradewind_wire::client::Patience;
 use tradewind_wire::config::BundleConfig;
@@ -99,13 +98,12 @@ fn main() -> anyhow::Result<ExitCode> {
 
 async fn serve(args: Serve, pinning: Pinning) -> anyhow::Result<ExitCode> {
     let bundle = BundleConfig::load(&args.files.bundle_file)?;
-    let checkpoint = bundle.checkpoint("Tactical").context("the bundle has no Tactical checkpoint")?;
-    let network = TacticalNetwork::load(&args.files.checkpoints.join(checkpoint.file_name()), &checkpoint.sha256)?;
+    let networks = Networks::load(&bundle, &args.files.checkpoints)?;
     let stop = shutdown::on_signal()?;
     let (readiness, metrics) = (Readiness::new(), Metrics::new()?);
     readiness.hold("feed", "reading its past");
     let server = BoundServer::bind(args.serve.listen_address(), args.serve.tls.load()?).await?;
-    let hot = HotThread::start(bundle.clone(), network, &pinning)?;
+    let hot = HotThread::start(bundle.clone(), networks, &pinning)?;
     let address = args.bus.address(&format!("tradewind-inference {}", bundle.bundle), &args.serve.tls);
     let history = FeedHistory::new(address, bundle.feed.clone());
     let service = Service::new(&bundle.bundle, hot.clone(), history, Figures::new(&metrics));

@@ -1,11 +1,15 @@
 //! A decision as message.
 
-use tradewind_domain::tactical::{AgentVote, Decision, Synergy, Urgency};
+use tradewind_domain::strategic;
+use tradewind_domain::tactical::{AgentVote, Synergy, Urgency};
 use tradewind_wire::v1;
+
+use crate::core::Decided;
 
 /// Field for field, nothing rounded.
 #[must_use]
-pub fn decision_to_wire(decision: Decision) -> v1::Decision {
+pub fn decision_to_wire(decided: Decided) -> v1::Decision {
+    let Decided { decision, strategic, .. } = decided;
     let [score_long, score_hold, score_short] = decision.scores;
     v1::Decision {
         bundle: decision.bundle,
@@ -32,7 +36,13 @@ pub fn decision_to_wire(decision: Decision) -> v1::Decision {
         target_ticks: decision.target.0,
         confidence_multiplier: decision.confidence_multiplier,
         atr: decision.atr,
+        strategic: strategic.as_ref().map(event).unwrap_or_default(),
     }
+}
+
+/// Only finite numbers are in it, so it is always JSON.
+fn event(decided: &strategic::Decided) -> String {
+    serde_json::to_string(decided).unwrap_or_default()
 }
 
 fn vote(vote: AgentVote) -> v1::AgentVote {

@@ -92,7 +92,7 @@ impl<H: History> Service<H> {
                 self.load_history().await.map_err(|error| unavailable(&error))?;
                 self.hot.decide(bar).await
             }
-            Err(HotError::Core(CoreError::Engine(EngineError::Forgotten { .. }))) => {
+            Err(HotError::Core(error)) if error.is_forgotten() => {
                 tracing::warn!(symbol = bar.symbol, index = bar.index, "a bar of long ago is asked, its symbol is built again");
                 self.hot.forget(&bar.symbol).await.map_err(|error| status(&error))?;
                 *self.loaded.lock().await = 0;
@@ -103,7 +103,7 @@ impl<H: History> Service<H> {
         };
         let (decided, waited) = outcome.map_err(|error| status(&error))?;
         self.figures.decided(&decided, waited, begun.elapsed());
-        Ok(decision_to_wire(decided.decision))
+        Ok(decision_to_wire(decided))
     }
 }
 
@@ -140,7 +140,11 @@ fn status(error: &HotError) -> Status {
             CoreError::Missing { .. } => Code::Unavailable,
             CoreError::UnknownSymbol(_) | CoreError::Bar(_) => Code::InvalidArgument,
             CoreError::Engine(EngineError::Network(_)) => Code::Internal,
-            CoreError::Engine(_) | CoreError::Config(_) | CoreError::Instrument(_) => Code::FailedPrecondition,
+            CoreError::Engine(_)
+            | CoreError::Strategic(_)
+            | CoreError::Config(_)
+            | CoreError::Stage(_)
+            | CoreError::Instrument(_) => Code::FailedPrecondition,
         },
     };
     Status::new(code, error.to_string())

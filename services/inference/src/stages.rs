@@ -7,7 +7,9 @@ use std::time::Duration;
 pub enum Stage {
     /// Waiting for the deciding thread.
     Queue,
-    /// The three networks.
+    /// The strategic stage: features, synergy, and on an event its networks.
+    Strategic,
+    /// The three tactical networks.
     AgentInference,
     /// Matrix, aggregation and intent.
     FeaturesAndAggregation,
@@ -17,13 +19,14 @@ pub enum Stage {
 
 impl Stage {
     /// All stages, in the order of a decision.
-    pub const ALL: [Self; 4] = [Self::Queue, Self::AgentInference, Self::FeaturesAndAggregation, Self::Total];
+    pub const ALL: [Self; 5] = [Self::Queue, Self::Strategic, Self::AgentInference, Self::FeaturesAndAggregation, Self::Total];
 
     /// Name in metrics and logs.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
             Self::Queue => "queue",
+            Self::Strategic => "strategic",
             Self::AgentInference => "agent_inference",
             Self::FeaturesAndAggregation => "features_and_aggregation",
             Self::Total => "total_pipeline",
@@ -35,6 +38,8 @@ impl Stage {
     pub const fn target(self) -> Duration {
         match self {
             Self::Queue => Duration::from_millis(55),
+            // ST-124: features of a closed strategic bar may take so long by themselves.
+            Self::Strategic => Duration::from_millis(100),
             Self::AgentInference => Duration::from_millis(30),
             Self::FeaturesAndAggregation => Duration::from_millis(15),
             Self::Total => Duration::from_millis(100),

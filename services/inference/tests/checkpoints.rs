@@ -9,9 +9,12 @@ use axum::Router;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use axum::routing::get;
+use tradewind_inference::Networks;
 use tradewind_inference::fetch::{FetchError, fetch};
 use tradewind_inference::verify::{publish, verify};
+use tradewind_nets::architecture::strategic;
 use tradewind_nets::checkpoint::{MAX_FILE_BYTES, MAX_REPORT_BYTES, Reason, Verdict, sha256, write};
+use tradewind_nets::golden::checkpoint;
 use tradewind_nets::spoil::{SPOILS, Spoil, overtrader, spoil};
 use tradewind_wire::config::BundleConfig;
 
@@ -40,7 +43,7 @@ async fn site(files: Files, refusals: u32) -> String {
 fn bundle(uri: &str, digest: &str) -> BundleConfig {
     serde_json::from_value(serde_json::json!({
         "bundle": "0123456789ab", "policy": "indices", "feed": "default", "image": "tradewind:1", "instruments": [],
-        "tactical": {}, "synergySource": "Momentum",
+        "strategic": {}, "tactical": {},
         "checkpoints": [{"role": "Tactical", "name": "tactical-a", "uri": uri, "sha256": digest}]
     }))
     .unwrap()
@@ -108,4 +111,32 @@ async fn fetching_leaves_exactly_what_was_verified() {
     assert!(fetch(&bundle("ftp://nowhere/a", &digest), directory.path()).await.is_err());
     fetch(&bundle(&format!("{site}/a"), &digest), directory.path()).await.unwrap();
     assert_eq!(std::fs::read(&files[0]).unwrap(), bytes);
+}
+
+/// A bundle is served with a checkpoint of each role or not at all.
+#[test]
+fn a_bundle_needs_a_checkpoint_of_each_role() {
+    let directory = tempfile::tempdir().unwrap();
+    let strategic = write(&checkpoint(&strategic::STAGE).unwrap()).unwrap();
+    let tactical = good();
+    let mut checkpoints = Vec::new();
+    for (role, bytes) in [("Strategic", &strategic), ("Tactical", &tactical)] {
+        std::fs::write(directory.path().join(format!("{}.safetensors", sha256(bytes))), bytes).unwrap();
+        checkpoints.push(serde_json::json!({"role": role, "name": role, "uri": "", "sha256": sha256(bytes)}));
+    }
+    let bundle = |checkpoints: &[serde_json::Value]| -> BundleConfig {
+        serde_json::from_value(serde_json::json!({
+            "bundle": "0123456789ab", "policy": "indices", "feed": "default", "image": "tradewind:1", "instruments": [],
+            "strategic": {}, "tactical": {}, "checkpoints": checkpoints
+        }))
+        .unwrap()
+    };
+    Networks::load(&bundle(&checkpoints), directory.path()).map(drop).unwrap();
+    for (only, absent) in [(&checkpoints[..1], "no Tactical checkpoint"), (&checkpoints[1..], "no Strategic checkpoint")] {
+        let error = Networks::load(&bundle(only), directory.path()).map(drop).unwrap_err().to_string();
+        assert!(error.contains(absent), "{error}");
+    }
+    checkpoints[0]["sha256"] = checkpoints[1]["sha256"].clone();
+    let error = Networks::load(&bundle(&checkpoints), directory.path()).map(drop).unwrap_err().to_string();
+    assert!(error.contains("Strategic"), "a tactical file is no strategic one: {error}");
 }

@@ -9,7 +9,8 @@ use tokio_util::sync::CancellationToken;
 use tonic::Code;
 use tonic::service::Routes;
 use tonic::transport::Channel;
-use tradewind_inference::{FeedError, Figures, History, HotThread, Service};
+use tradewind_inference::testing::{following, swift_stage};
+use tradewind_inference::{FeedError, Figures, History, HotThread, Networks, Service};
 use tradewind_market::{Source, load};
 use tradewind_nets::TacticalNetwork;
 use tradewind_nets::checkpoint::{sha256, write};
@@ -30,14 +31,16 @@ fn bundle() -> BundleConfig {
     serde_json::from_value(serde_json::json!({
         "bundle": BUNDLE, "policy": "indices", "feed": "default", "image": "tradewind:1",
         "instruments": [instrument("SPX"), instrument("IXIC")],
-        "tactical": {}, "synergySource": "Momentum", "checkpoints": []
+        "strategic": swift_stage(), "tactical": {"minSynergyConfidence": 0.0}, "checkpoints": []
     }))
     .unwrap()
 }
 
-fn network() -> TacticalNetwork {
+/// Strategic networks that agree with every synergy, tactical ones of a checkpoint that trades whenever it may.
+fn networks() -> Networks {
     let bytes = write(&overtrader().unwrap()).unwrap();
-    TacticalNetwork::from_bytes(&bytes, &sha256(&bytes)).unwrap()
+    let tactical = TacticalNetwork::from_bytes(&bytes, &sha256(&bytes)).unwrap();
+    Networks { tactical: Box::new(tactical), ..following() }
 }
 
 async fn bars(count: usize) -> Vec<v1::Bar> {
@@ -62,7 +65,7 @@ impl History for Feed {
 }
 
 fn service(feed: Feed) -> Service<Feed> {
-    let hot = HotThread::start(bundle(), network(), &Pinning::read().unwrap()).unwrap();
+    let hot = HotThread::start(bundle(), networks(), &Pinning::read().unwrap()).unwrap();
     Service::new(BUNDLE, hot, feed, Figures::new(&Metrics::new().unwrap()))
 }
 
@@ -168,7 +171,7 @@ async fn grpc_answers_its_own_authority_and_its_own_bundle_only() {
 #[tokio::test]
 async fn figures_count_decisions_once() {
     let (bars, metrics) = (bars(170).await, Metrics::new().unwrap());
-    let hot = HotThread::start(bundle(), network(), &Pinning::read().unwrap()).unwrap();
+    let hot = HotThread::start(bundle(), networks(), &Pinning::read().unwrap()).unwrap();
     let service = Service::new(BUNDLE, hot, Feed::default(), Figures::new(&metrics));
     service.load_history().await.unwrap();
     decisions(&service, &bars).await;

@@ -19,7 +19,7 @@ pub use account::{AccountFigures, AccountSnapshot};
 pub use control::Wanted;
 pub use evidence::{CandidateAnswer, Figures, PairEntry, PairError, Pairing, Report};
 pub use ledger::{DECISIONS_FILE, EVIDENCE_FILE, LedgerError, read_ledger};
-pub use messages::{AnswerError, Question, decision_from_wire};
+pub use messages::{Answer, AnswerError, Question, answer_from_wire};
 pub use record::{DecisionRecord, Driver, Entry, PairKey, Trade, Trading, intent_of};
 pub use sequencer::{Control, Engine, Input, Routing, SequencerError};
 pub use settings::{Settings, SettingsError};

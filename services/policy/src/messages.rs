@@ -1,6 +1,7 @@
 //! A decision from the wire, checked.
 
 use tradewind_domain::instrument::{InstrumentError, Symbol, Ticks};
+use tradewind_domain::strategic::Decided;
 use tradewind_domain::tactical::{AgentVote, Decision, Synergy, Urgency};
 use tradewind_domain::time::Nanos;
 use tradewind_wire::v1;
@@ -44,11 +45,39 @@ pub struct Question {
     pub index: u64,
 }
 
+/// What inference answers for a bar.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Answer {
+    /// The decision.
+    pub decision: Decision,
+    /// The synergy event that the bar completed, and the strategic decision on it.
+    pub strategic: Option<Decided>,
+}
+
 /// Reads an answer; what is not finite, not known or about another bar is refused.
 ///
 /// # Errors
 /// [`AnswerError`] names the first fault.
-pub fn decision_from_wire(answer: &v1::Decision, question: &Question) -> Result<Decision, AnswerError> {
+pub fn answer_from_wire(answer: &v1::Decision, question: &Question) -> Result<Answer, AnswerError> {
+    Ok(Answer { decision: decision_from_wire(answer, question)?, strategic: strategic_from_wire(answer, question)? })
+}
+
+fn strategic_from_wire(answer: &v1::Decision, question: &Question) -> Result<Option<Decided>, AnswerError> {
+    if answer.strategic.is_empty() {
+        return Ok(None);
+    }
+    let refuse = |value: String| AnswerError::Value {
+        bundle: answer.bundle.clone(),
+        field: "strategic",
+        value,
+        allowed: "the event and the strategic decision of this bar as JSON",
+    };
+    let decided: Decided = serde_json::from_str(&answer.strategic).map_err(|error| refuse(error.to_string()))?;
+    let of_this_bar = decided.decision.symbol == question.symbol && decided.decision.index == question.index;
+    if of_this_bar { Ok(Some(decided)) } else { Err(refuse(decided.event.event_id)) }
+}
+
+fn decision_from_wire(answer: &v1::Decision, question: &Question) -> Result<Decision, AnswerError> {
     let place = |bundle: &str, symbol: &str, index| format!("{bundle} {symbol}/{index}");
     let found = place(&answer.bundle, &answer.symbol, answer.index);
     let wanted = place(&question.bundle, question.symbol.as_str(), question.index);
@@ -132,7 +161,7 @@ mod tests {
             index: 100,
             close_time_ns: 5,
             agents: vec![vote("fvg"), vote("momentum"), vote("entry")],
-            synergy: Some(v1::Synergy { r#type: "TYPE_2".into(), direction: 1, confidence: 0.7, source: "Momentum".into() }),
+            synergy: Some(v1::Synergy { r#type: "TYPE_2".into(), direction: 1, confidence: 0.7, source: "Strategic".into() }),
             action: 1,
             execute: true,
             confidence: 0.8,
@@ -153,12 +182,12 @@ mod tests {
 
     #[test]
     fn a_sound_answer_is_taken_whole() {
-        let read = decision_from_wire(&answer(), &question()).unwrap();
+        let read = answer_from_wire(&answer(), &question()).unwrap().decision;
         assert_eq!((read.action, read.execute, read.stop, read.target), (1, true, Ticks(90), Ticks(120)));
         assert_eq!((read.agents.len(), read.scores, read.urgency), (3, [0.8, 0.0, 0.0], Some(Urgency::Normal)));
         assert_eq!(read.synergy.unwrap().synergy_type, "TYPE_2");
         let unknown = v1::Decision { reason: "a_reason_of_tomorrow".into(), execute: false, action: 0, ..answer() };
-        assert_eq!(decision_from_wire(&unknown, &question()).unwrap().reason, "a_reason_of_tomorrow");
+        assert_eq!(answer_from_wire(&unknown, &question()).unwrap().decision.reason, "a_reason_of_tomorrow");
     }
 
     /// Another bar's answer, figures that are not finite, and contradictions open no trade.
@@ -167,7 +196,7 @@ mod tests {
         let with = |change: &dyn Fn(&mut v1::Decision)| {
             let mut wrong = answer();
             change(&mut wrong);
-            decision_from_wire(&wrong, &question()).unwrap_err().to_string()
+            answer_from_wire(&wrong, &question()).unwrap_err().to_string()
         };
         for wrong in [with(&|d| d.bundle = "b2".into()), with(&|d| d.symbol = "IXIC".into()), with(&|d| d.index = 99)] {
             assert!(wrong.contains("b1 SPX/100 was asked"), "{wrong}");
@@ -181,6 +210,7 @@ mod tests {
             (with(&|d| d.urgency = "soon".into()), "urgency is soon"),
             (with(&|d| d.agents[1].probabilities.truncate(2)), "three probabilities"),
             (with(&|d| d.agents[0].action_index = 3), "three probabilities"),
+            (with(&|d| d.strategic = "{}".into()), "strategic is missing field"),
         ] {
             assert!(wrong.contains(says), "'{says}' is missing in {wrong}");
         }

@@ -7,6 +7,7 @@ use tradewind_domain::orchestrator::{ActivePolicy, EntryMode};
 use tradewind_domain::regime::MarketState;
 use tradewind_domain::side::Side;
 use tradewind_domain::sizing::TradeIntent;
+use tradewind_domain::strategic::Decided;
 use tradewind_domain::tactical::Decision;
 use tradewind_domain::time::Nanos;
 use tradewind_wire::v1;
@@ -67,6 +68,9 @@ pub struct DecisionRecord {
     pub market: Option<MarketState>,
     /// Trading policy in force; absent like the market state.
     pub policy: Option<ActivePolicy>,
+    /// The synergy event that the bar completed for the driver, and its strategic decision.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub strategic: Option<Decided>,
     /// What the driver's networks decided.
     pub decision: Decision,
     /// Why there is no trade; empty when there is one.

@@ -18,6 +18,7 @@ use tradewind_domain::tactical::Decision;
 use tradewind_journal::{JournalError, LedgerDigest, Log};
 
 use crate::account::AccountSnapshot;
+use crate::messages::Answer;
 use crate::record::{DecisionRecord, Driver, Entry, PairKey, Trade, Trading, intent_of};
 use crate::settings::Settings;
 
@@ -80,10 +81,10 @@ pub struct Input<'a> {
     pub control: Control,
     /// Account after the bar.
     pub account: &'a AccountSnapshot,
-    /// Decision of the stable.
-    pub stable: Decision,
-    /// Decision of the candidate, when it was asked and answered in time.
-    pub candidate: Option<Decision>,
+    /// Answer of the stable.
+    pub stable: Answer,
+    /// Answer of the candidate, when it was asked and answered in time.
+    pub candidate: Option<Answer>,
 }
 
 /// Why a bar was not decided.
@@ -277,8 +278,8 @@ impl Engine {
     /// The entry of a bar; nothing is changed.
     fn draft(&self, input: Input<'_>, planned: Driver, observed: Observed) -> Entry {
         let Input { sequence, symbol, bar, routing, control, account, stable, candidate } = input;
-        let (driver, decision, kept) = match (planned, candidate) {
-            (Driver::Candidate, Some(decision)) => (Driver::Candidate, decision, Some(stable)),
+        let (driver, Answer { decision, strategic }, kept) = match (planned, candidate) {
+            (Driver::Candidate, Some(answer)) => (Driver::Candidate, answer, Some(stable.decision)),
             _ => (Driver::Stable, stable, None),
         };
         let policy = observed.market.map(|market| self.policy(&market, observed.safe, account));
@@ -308,6 +309,7 @@ impl Engine {
             held_lots: account.lots(symbol).0,
             market: observed.market,
             policy,
+            strategic,
             decision,
             reason,
             trade,

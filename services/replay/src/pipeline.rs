@@ -3,15 +3,14 @@
 use std::path::Path;
 
 use tradewind_domain::instrument::Symbol;
-use tradewind_domain::tactical::Network;
 use tradewind_domain::venue::paper::Command;
 use tradewind_execution::serve::{ORDERS_FILE, VENUE_FILE, paper_config};
 use tradewind_execution::{ExecutionError, PaperAdapter, VenueError};
-use tradewind_inference::{Core, CoreError, decision_to_wire};
+use tradewind_inference::{Core, CoreError, Networks, decision_to_wire};
 use tradewind_journal::{Journal, JournalError, Log, MemoryLog};
 use tradewind_policy::{
     AccountSnapshot, AnswerError, CandidateAnswer, Control, Entry, Input, PairEntry, PairError, Pairing, Question, Report,
-    Routing, SequencerError, decision_from_wire, intent_of,
+    Routing, SequencerError, answer_from_wire, intent_of,
 };
 use tradewind_risk::RiskError;
 use tradewind_wire::config::BundleConfig;
@@ -107,34 +106,34 @@ impl MemoryJournals {
 }
 
 /// One policy, its bundle, its account and its venue.
-pub struct Pipeline<N> {
-    inference: Core<N>,
+pub struct Pipeline {
+    inference: Core,
     policy: tradewind_policy::Engine,
     execution: tradewind_execution::Engine<LocalRisk, PaperAdapter>,
     routing: Routing,
     control: Control,
-    comparison: Option<Comparison<N>>,
+    comparison: Option<Comparison>,
 }
 
 /// Another bundle that sees every bar and drives none: the shadow phase of a rollout.
-struct Comparison<N> {
-    inference: Core<N>,
+struct Comparison {
+    inference: Core,
     bundle: String,
     pairing: Pairing,
 }
 
-impl<N> std::fmt::Debug for Pipeline<N> {
+impl std::fmt::Debug for Pipeline {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Pipeline").field("policy", &self.policy).finish_non_exhaustive()
     }
 }
 
-impl<N: Network> Pipeline<N> {
+impl Pipeline {
     /// Opens all engines on their journals, reconciles, and sends the last trade again.
     ///
     /// # Errors
     /// [`PipelineError`] of the first engine that cannot go on.
-    pub fn open(setup: &Setup, network: N, journals: Journals) -> Result<Self, PipelineError> {
+    pub fn open(setup: &Setup, networks: Networks, journals: Journals) -> Result<Self, PipelineError> {
         let mut risk = tradewind_risk::Engine::open(&setup.trading.account, journals.risk)?;
         risk.apply_profile(1, &setup.profile.spec)?;
         let venue = PaperAdapter::open(paper_config(&setup.trading.venue), &setup.execution.instruments, journals.venue)?;
@@ -143,7 +142,7 @@ impl<N: Network> Pipeline<N> {
         execution.recover()?;
         let policy = tradewind_policy::Engine::open(setup.settings.clone(), journals.decisions)?;
         let routing = Routing::fixed(setup.bundle.bundle.clone());
-        let inference = Core::new(setup.bundle.clone(), network)?;
+        let inference = Core::new(setup.bundle.clone(), networks)?;
         let mut pipeline = Self { inference, policy, execution, routing, control: setup.control, comparison: None };
         if let Some(trade) = pipeline.policy.last().and_then(|entry| entry.record.submission()) {
             pipeline.execution.submit(&trade)?;
@@ -156,13 +155,13 @@ impl<N: Network> Pipeline<N> {
     ///
     /// # Errors
     /// [`PipelineError`] when the bundle cannot be served.
-    pub fn compare(&mut self, setup: &Setup, bundle: &str, network: N) -> Result<(), PipelineError> {
+    pub fn compare(&mut self, setup: &Setup, bundle: &str, networks: Networks) -> Result<(), PipelineError> {
         let config = BundleConfig { bundle: bundle.to_owned(), ..setup.bundle.clone() };
         let settings = &setup.settings;
         let pairing = Pairing::open(settings.shadow(), settings.instruments.clone(), Box::new(MemoryLog::new()))?;
         self.routing.candidate = Some(bundle.to_owned());
         self.routing.confidence_bps = setup.confidence_bps;
-        self.comparison = Some(Comparison { inference: Core::new(config, network)?, bundle: bundle.to_owned(), pairing });
+        self.comparison = Some(Comparison { inference: Core::new(config, networks)?, bundle: bundle.to_owned(), pairing });
         Ok(())
     }
 
@@ -204,9 +203,9 @@ impl<N: Network> Pipeline<N> {
         let view = self.execution.advance(&v1::AdvanceRequest { bar: Some(message.clone()), sequence })?;
         let account = AccountSnapshot::from_wire(&view)?;
         // Through the message, because in the cluster it goes through the message.
-        let answer = decision_to_wire(self.inference.decide(message)?.decision);
+        let answer = decision_to_wire(self.inference.decide(message)?);
         let question = Question { bundle: self.routing.stable.clone(), symbol: symbol.clone(), index: bar.index };
-        let stable = decision_from_wire(&answer, &question)?;
+        let stable = answer_from_wire(&answer, &question)?;
         let entry = self.policy.decide(Input {
             sequence,
             symbol: &symbol,

@@ -1,8 +1,9 @@
 //! From manifests to the configuration that the processes of the cluster get.
 
 use serde::de::DeserializeOwned;
+use tradewind_crds::policy_status::BundleCheckpoint;
 use tradewind_crds::process_files::{self, BundleContent};
-use tradewind_crds::trading_policy::TradingMode;
+use tradewind_crds::trading_policy::{ModelSource, TradingMode};
 use tradewind_crds::validation;
 use tradewind_crds::{RiskProfile, TradingPolicy};
 use tradewind_execution::ExecutionConfig;
@@ -59,8 +60,10 @@ pub struct Setup {
 pub struct Served<'a> {
     /// Bundle id that records carry: 12 hexadecimal digits.
     pub bundle: &'a str,
-    /// SHA-256 of the checkpoint file.
-    pub sha256: &'a str,
+    /// SHA-256 of the strategic checkpoint file.
+    pub strategic_sha256: &'a str,
+    /// SHA-256 of the tactical checkpoint file.
+    pub tactical_sha256: &'a str,
 }
 
 impl Setup {
@@ -76,16 +79,22 @@ impl Setup {
         let trading = process_files::trading(&name, &policy.spec, &profile.spec, here, here);
         let trading: TradingConfig =
             serde_json::from_value(trading).map_err(|error| invalid(format!("trading.json: {error}")))?;
-        let checkpoint = policy.spec.models.tactical.checkpoint_ref.name.as_str();
+        let models = &policy.spec.models;
+        let checkpoint = |source: &ModelSource, sha256: &str| BundleCheckpoint {
+            checkpoint: source.checkpoint_ref.name.clone(),
+            uri: String::new(),
+            sha256: sha256.to_owned(),
+        };
         let bundle = process_files::bundle(&BundleContent {
             bundle: served.bundle,
             policy: &name,
             feed: &policy.spec.feed,
             image: "",
             instruments: &policy.spec.instruments,
+            strategic: &policy.spec.strategic,
             tactical: &policy.spec.tactical,
-            synergy_source: policy.spec.synergy_source,
-            checkpoint: (checkpoint, "", served.sha256),
+            strategic_checkpoint: &checkpoint(&models.strategic, served.strategic_sha256),
+            tactical_checkpoint: &checkpoint(&models.tactical, served.tactical_sha256),
         });
         let bundle: BundleConfig = serde_json::from_value(bundle).map_err(|error| invalid(format!("bundle.json: {error}")))?;
         Self::of_files(policy, profile, trading, bundle)

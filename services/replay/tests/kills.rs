@@ -15,42 +15,16 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use proptest::prelude::*;
 use serde::Serialize;
 use tradewind_crds::samples;
-use tradewind_domain::tactical::{Logits, Matrix, Network, NetworkError};
+use tradewind_inference::testing::{daily_bars, following, swift_stage};
 use tradewind_journal::{Journal, JournalError, Log};
 use tradewind_policy::{DECISIONS_FILE, Entry};
 use tradewind_replay::{Journals, Ledgers, MemoryJournals, Pipeline, Served, Setup};
 use tradewind_wire::v1;
 
-/// Follows the five-bar momentum.
-struct Follow;
-
-impl Network for Follow {
-    fn logits(&mut self, matrix: &Matrix) -> Result<Logits, NetworkError> {
-        let up = 8.0 * matrix[59][5].signum();
-        Ok([[up, 0.0, -up], [up, 0.0, -up], [0.0, 8.0, 0.0]])
-    }
-}
-
-/// Two symbols that swing, one bar a day each, in the order of the stream.
+/// Two symbols, one bar a day each, in the order of the stream.
 fn bars(days: u64) -> Vec<v1::Bar> {
-    let one = |symbol: &str, index: u64| {
-        let at = |i: f64| 1000.0 + 45.0 * (i / if symbol == "SPX" { 7.0 } else { 5.0 }).sin() + 6.0 * (i * 2.1).sin();
-        let price = |value: f64| (value * 100.0) as i64 * 10_000_000;
-        let (open, close) = (at(index as f64 - 1.0), at(index as f64));
-        let day = 86_400_000_000_000;
-        v1::Bar {
-            symbol: symbol.into(),
-            index,
-            open_time_ns: index as i64 * day,
-            close_time_ns: (index as i64 + 1) * day,
-            open_nanos: price(open),
-            high_nanos: price(open.max(close) + 4.0),
-            low_nanos: price(open.min(close) - 4.0),
-            close_nanos: price(close),
-            volume: 1000.0 + (index % 5) as f64 * 300.0,
-        }
-    };
-    (0..days).flat_map(|index| ["IXIC", "SPX"].map(|symbol| one(symbol, index))).collect()
+    let [one, other] = ["IXIC", "SPX"].map(|symbol| daily_bars(symbol, days));
+    one.into_iter().zip(other).flat_map(|(one, other)| [one, other]).collect()
 }
 
 fn setup() -> Setup {
@@ -58,7 +32,12 @@ fn setup() -> Setup {
     policy.spec.venue.partial_fill_bps = 3_000;
     policy.spec.venue.latency_ms = 20;
     let profile = samples::profile("main", "paper-1");
-    Setup::new(&policy, &profile, Served { bundle: "0123456789ab", sha256: &"0".repeat(64) }).unwrap()
+    let digest = "0".repeat(64);
+    let served = Served { bundle: "0123456789ab", strategic_sha256: &digest, tactical_sha256: &digest };
+    let mut setup = Setup::new(&policy, &profile, served).unwrap();
+    setup.bundle.strategic = swift_stage();
+    setup.bundle.tactical.min_synergy_confidence = 0.0;
+    setup
 }
 
 /// Counts the writes of all journals of one life and ends it at a chosen one.
@@ -115,7 +94,7 @@ fn live(setup: &Setup, bars: &[v1::Bar], open: impl FnOnce() -> Journals, fatal:
         venue: Box::new(Fused { log: Boxed(venue), fuse: Arc::clone(&fuse) }),
         risk: Box::new(Fused { log: Boxed(risk), fuse: Arc::clone(&fuse) }),
     };
-    let outcome = Pipeline::open(setup, Follow, journals)
+    let outcome = Pipeline::open(setup, following(), journals)
         .and_then(|mut pipeline| (1..).zip(bars).try_for_each(|(sequence, bar)| pipeline.take(sequence, bar).map(drop)));
     let dead = fuse.dead.load(Ordering::SeqCst);
     assert_eq!(outcome.is_err(), dead, "{outcome:?}");
@@ -170,37 +149,37 @@ fn assert_same(seen: &Ledgers, wanted: &Ledgers, what: &str) {
 
 #[test]
 fn a_run_trades_and_repeats_itself() {
-    let (setup, bars) = (setup(), bars(250));
+    let (setup, bars) = (setup(), bars(330));
     let (first, _) = whole(&setup, &bars);
     let (second, _) = whole(&setup, &bars);
     assert_same(&second, &first, "second run");
-    assert_eq!(first.decisions.len(), 500);
+    assert_eq!(first.decisions.len(), 660);
     assert!(first.fills.len() > 20 && first.orders.len() > first.fills.len(), "{} fills", first.fills.len());
 }
 
 /// A candidate in the shadow changes no line of the ledgers, and the same networks earn the same.
 #[test]
 fn a_comparison_leaves_the_ledgers_alone() {
-    let (setup, bars) = (setup(), bars(150));
+    let (setup, bars) = (setup(), bars(300));
     let (wanted, _) = whole(&setup, &bars);
     let journals = MemoryJournals::default();
-    let mut pipeline = Pipeline::open(&setup, Follow, journals.handles()).unwrap();
-    pipeline.compare(&setup, "cccccccccccc", Follow).unwrap();
+    let mut pipeline = Pipeline::open(&setup, following(), journals.handles()).unwrap();
+    pipeline.compare(&setup, "cccccccccccc", following()).unwrap();
     (1..).zip(&bars).for_each(|(sequence, bar)| drop(pipeline.take(sequence, bar).unwrap()));
     assert_same(&ledgers(&journals), &wanted, "with a candidate");
     let report = pipeline.report().unwrap();
-    assert_eq!((report.evidence.n(), report.stable), (300, report.candidate));
+    assert_eq!((report.evidence.n(), report.stable), (600, report.candidate));
     assert!(report.stable.trades > 10 && report.evidence.interval().mean_bps == 0.0, "{report:?}");
 }
 
 /// Every write of a small run, each kept and lost.
 #[test]
 fn killed_at_every_write_of_a_small_run() {
-    let (setup, bars) = (setup(), bars(110));
+    let (setup, bars) = (setup(), bars(190));
     let (wanted, writes) = whole(&setup, &bars);
     assert!(wanted.fills.len() > 5, "{} fills", wanted.fills.len());
     // While features warm up there is one kind of write per bar: a sample of them is enough.
-    let (_, quiet) = whole(&setup, &bars[..158]);
+    let (_, quiet) = whole(&setup, &bars[..270]);
     for fatal in (1..=writes).filter(|write| *write > quiet || write.is_multiple_of(16)) {
         for kept in [false, true] {
             let journals = MemoryJournals::default();
@@ -218,8 +197,8 @@ proptest! {
 
     /// Killed again and again, also while it recovers.
     #[test]
-    fn killed_many_times(kills in prop::collection::vec((1_u64..400, any::<bool>()), 1..20)) {
-        let (setup, bars) = (setup(), bars(150));
+    fn killed_many_times(kills in prop::collection::vec((1_u64..600, any::<bool>()), 1..20)) {
+        let (setup, bars) = (setup(), bars(210));
         let (wanted, _) = whole(&setup, &bars);
         let journals = MemoryJournals::default();
         for (fatal, kept) in kills {
@@ -237,7 +216,7 @@ fn on_disk(directory: &Path) -> Journals {
 /// The same on files with their sync, at points spread over the run.
 #[test]
 fn killed_on_disk() {
-    let (setup, bars) = (setup(), bars(100));
+    let (setup, bars) = (setup(), bars(190));
     let (wanted, writes) = whole(&setup, &bars);
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path();

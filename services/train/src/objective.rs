@@ -1,15 +1,14 @@
-//! What an actor maximises, and one optimiser step.
+//! What a policy maximises, and one optimiser step.
 
 use candle_core::backprop::GradStore;
 use candle_core::{D, Result, Tensor, Var};
 use candle_nn::optim::{AdamW, Optimizer, ParamsAdamW};
-use tradewind_nets::actor::Actor;
 
-/// Coefficient of the entropy (TA-44).
+/// Coefficient of the entropy (TA-44, ST-85).
 pub const ENTROPY_COEF: f64 = 0.01;
-/// Learning rate of the actors (TA-44).
-pub const ACTOR_LR: f64 = 3e-4;
-/// Largest norm of the gradient of one network (TA-44).
+/// Learning rate of the policies (TA-44, ST-87).
+pub const POLICY_LR: f64 = 3e-4;
+/// Largest norm of the gradient of one network (TA-44, ST-88).
 pub const MAX_GRAD_NORM: f64 = 0.5;
 
 /// `-(sum of p_a * r_a) - 0.01 * entropy`, averaged over the batch.
@@ -28,34 +27,30 @@ pub fn loss(logits: &Tensor, rewards: &Tensor, temperature: f64) -> Result<Tenso
     (expected.neg()? - (entropy * ENTROPY_COEF)?)?.contiguous()
 }
 
-/// Adam on one actor with its gradient cut to the largest norm.
-pub struct Trainer {
-    /// The network.
-    pub actor: Actor,
+/// Adam on the variables of one network, with the gradient cut to the largest norm.
+pub struct Optimiser {
     variables: Vec<Var>,
-    optimiser: AdamW,
+    adam: AdamW,
 }
 
-impl Trainer {
-    /// A trainer that has not taken a step.
+impl Optimiser {
+    /// An optimiser that has not taken a step.
     ///
     /// # Errors
     /// When candle cannot allocate the moments.
-    pub fn new(actor: Actor) -> Result<Self> {
-        let variables = actor.variables();
-        let parameters = ParamsAdamW { lr: ACTOR_LR, weight_decay: 0.0, ..ParamsAdamW::default() };
-        Ok(Self { optimiser: AdamW::new(variables.clone(), parameters)?, variables, actor })
+    pub fn new(variables: Vec<Var>, learning_rate: f64) -> Result<Self> {
+        let parameters = ParamsAdamW { lr: learning_rate, weight_decay: 0.0, ..ParamsAdamW::default() };
+        Ok(Self { adam: AdamW::new(variables.clone(), parameters)?, variables })
     }
 
-    /// One step; the result is the loss before it.
+    /// One step down the loss; the result is the loss before it.
     ///
     /// # Errors
-    /// When a tensor has another shape.
-    pub fn step(&mut self, matrices: &Tensor, rewards: &Tensor, temperature: f64) -> Result<f64> {
-        let loss = loss(&self.actor.logits(matrices)?, rewards, temperature)?;
+    /// When the loss is no single number.
+    pub fn descend(&mut self, loss: &Tensor) -> Result<f64> {
         let mut gradients = loss.backward()?;
         cut(&mut gradients, &self.variables)?;
-        self.optimiser.step(&gradients)?;
+        self.adam.step(&gradients)?;
         Ok(f64::from(loss.to_scalar::<f32>()?))
     }
 }
@@ -83,7 +78,7 @@ mod tests {
     #![allow(clippy::unwrap_used, clippy::expect_used)]
     use super::*;
     use candle_core::Device;
-    use tradewind_nets::actor::batch;
+    use tradewind_nets::actor::{Actor, batch};
     use tradewind_nets::golden;
 
     #[test]
@@ -102,14 +97,13 @@ mod tests {
     /// An agent for which one action is always right learns it (TA-79).
     #[test]
     fn a_simple_task_is_learnt() {
-        let mut trainer = Trainer::new(Actor::new(&golden::actor([0.5; 7])).unwrap()).unwrap();
+        let actor = Actor::new(&golden::actor([0.5; 7])).unwrap();
+        let mut optimiser = Optimiser::new(actor.variables(), POLICY_LR).unwrap();
         let inputs = batch(&(0..16).map(golden::self_test_input).collect::<Vec<_>>()).unwrap();
         let rewards = Tensor::new(&[[0.0f32, 0.2, 1.0]], &Device::Cpu).unwrap().repeat((16, 1)).unwrap();
-        let first = trainer.step(&inputs, &rewards, 1.0).unwrap();
-        let mut last = first;
-        for _ in 0..40 {
-            last = trainer.step(&inputs, &rewards, 1.0).unwrap();
-        }
+        let mut step = || optimiser.descend(&loss(&actor.logits(&inputs).unwrap(), &rewards, 1.0).unwrap()).unwrap();
+        let first = step();
+        let last = (0..40).map(|_| step()).last().unwrap();
         assert!(first > -0.6 && last < -0.95, "from {first} to {last}");
     }
 

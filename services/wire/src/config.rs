@@ -7,7 +7,8 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use tradewind_domain::instrument::{Instrument, InstrumentError, Symbol};
 use tradewind_domain::money::Money;
-use tradewind_domain::tactical::{SynergySource, TacticalConfig};
+use tradewind_domain::strategic::StrategicStageConfig;
+use tradewind_domain::tactical::TacticalConfig;
 
 use crate::bus::FeedName;
 
@@ -68,7 +69,7 @@ impl InstrumentConfig {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct CheckpointConfig {
-    /// Role that it plays: `Tactical`.
+    /// Role that it plays: `Strategic` or `Tactical`.
     pub role: String,
     /// Name of the ModelCheckpoint.
     pub name: String,
@@ -100,10 +101,10 @@ pub struct BundleConfig {
     pub image: String,
     /// Instruments that are decided on.
     pub instruments: Vec<InstrumentConfig>,
+    /// Bars, synergy events and gates of the strategic stage.
+    pub strategic: StrategicStageConfig,
     /// Thresholds of the tactical stage.
     pub tactical: TacticalConfig,
-    /// Where the synergy context comes from: `Momentum`.
-    pub synergy_source: SynergySource,
     /// Checkpoints, one per role.
     pub checkpoints: Vec<CheckpointConfig>,
 }
@@ -187,6 +188,9 @@ impl BundleConfig {
             found.push(format!("bundle is '{}', it must be 12 lower-case hexadecimal digits", self.bundle));
         }
         check_instruments(&self.instruments, &mut found);
+        if let Err(error) = self.strategic.validate() {
+            found.push(error.to_string());
+        }
         if let Err(error) = self.tactical.validate() {
             found.push(error.to_string());
         }
@@ -315,7 +319,7 @@ mod tests {
         serde_json::json!({
             "bundle": "0123456789ab", "policy": "indices", "feed": "default", "image": "tradewind:1",
             "instruments": [{"symbol": "SPX", "pointValue": "1", "tick": "0.01", "lot": "1"}],
-            "tactical": {}, "synergySource": "Momentum",
+            "strategic": {}, "tactical": {},
             "checkpoints": [{"role": "Tactical", "name": "a", "uri": "http://x/a", "sha256": "0".repeat(64)}]
         })
     }
@@ -361,12 +365,14 @@ mod tests {
     }
 
     #[test]
-    fn unknown_fields_sources_and_feeds_are_refused_with_the_file_named() {
+    fn unknown_fields_bars_and_feeds_are_refused_with_the_file_named() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("config.json");
-        for (field, value) in [("extra", "1"), ("synergySource", "Oracle"), ("feed", "Upper Case")] {
+        for (field, value) in
+            [("extra", "1".into()), ("strategic", serde_json::json!({"bars": "Hourly"})), ("feed", "Upper Case".into())]
+        {
             let mut wrong = bundle();
-            wrong[field] = value.into();
+            wrong[field] = value;
             std::fs::write(&path, wrong.to_string()).unwrap();
             let error = BundleConfig::load(&path).unwrap_err();
             assert!(matches!(error, ConfigError::Parse { .. }), "{field}: {error}");

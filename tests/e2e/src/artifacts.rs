@@ -22,7 +22,7 @@ pub const PROCESSES: [&str; 6] = [
 ];
 
 /// Programs that run on the machine itself.
-const TOOLS: [&str; 3] = ["kubectl-tradewind", "tradewind-train", "tradewind-replay"];
+const TOOLS: [&str; 4] = ["kubectl-tradewind", "tradewind-train", "tradewind-replay", "tradewind-checkpoint"];
 
 /// Ways in which a checkpoint is spoiled for the rejection tests.
 pub const SPOILED: [&str; 8] =
@@ -112,6 +112,12 @@ impl Tree {
     #[must_use]
     pub fn checkpoint(&self, name: &str) -> PathBuf {
         self.work.join("checkpoints").join(format!("{name}.safetensors"))
+    }
+
+    /// Comparison with independent libraries.
+    #[must_use]
+    pub fn oracles(&self) -> PathBuf {
+        self.root.join("tests/oracles")
     }
 
     /// Recorded daily bars.
@@ -209,10 +215,18 @@ pub fn checkpoints(tree: &Tree, console: &Console) -> Result<()> {
         return Ok(());
     }
     let bars = tree.bars();
-    for (name, steps) in [("tactical-a", "150"), ("tactical-b", "200")] {
+    let strategic = tree.checkpoint("strategic-a").to_string_lossy().into_owned();
+    for (name, arguments) in [
+        ("strategic-a", ["--role", "strategic", "--steps", "300"]),
+        ("tactical-a", ["--strategic", &strategic, "--steps", "150"]),
+        ("tactical-b", ["--strategic", &strategic, "--steps", "250"]),
+    ] {
         console.step(&format!("train {name} on the bars of 1999-2006"), || {
-            let (out, bars) = (tree.checkpoint(name), bars.to_string_lossy().into_owned());
-            Run::new(&trainer, &["fit", "--bars", &bars, "--seed", "1", "--steps", steps, "--out", &out.to_string_lossy()])
+            let (out, bars) = (tree.checkpoint(name).to_string_lossy().into_owned(), bars.to_string_lossy().into_owned());
+            let common = ["fit", "--bars", &bars, "--seed", "1", "--out", &out];
+            // As in the policies of the samples and scenarios, so that the report in the file is about them.
+            let stage = ["--synergy-window", "40", "--min-synergy-confidence", "0.25", "--context-bars", "64"];
+            Run::new(&trainer, &[&common[..], &stage[..], &arguments[..]].concat())
                 .env("RAYON_NUM_THREADS", "1")
                 .deadline(Duration::from_secs(900))
                 .output()
@@ -231,6 +245,20 @@ pub fn checkpoints(tree: &Tree, console: &Console) -> Result<()> {
     Ok(())
 }
 
+/// Lets numpy write a strategic checkpoint and converts it, for the file server.
+///
+/// # Errors
+/// When the libraries of `tests/oracles` cannot be installed or the conversion refuses the file.
+pub fn foreign_checkpoint(tree: &Tree, console: &Console) -> Result<()> {
+    console.step("let numpy write a checkpoint, and convert it (2 minutes the first time)", || {
+        let words =
+            [tree.oracles().join("foreign.py"), tree.checkpoint("strategic-foreign")].map(|p| p.to_string_lossy().into_owned());
+        fs::create_dir_all(tree.work.join("checkpoints"))?;
+        Run::new(tree.oracles().join("python"), &[&words[0], "write", &words[1]]).deadline(Duration::from_secs(900)).output()
+    })?;
+    Ok(())
+}
+
 /// Packs checkpoints and bars behind a static file server; returns the archive.
 ///
 /// # Errors
@@ -242,27 +270,12 @@ pub fn files_image(tree: &Tree, console: &Console) -> Result<PathBuf> {
         if context.exists() {
             fs::remove_dir_all(&context)?;
         }
-        for folder in ["bars", "bars/of-2008"] {
-            fs::create_dir_all(context.join(folder))?;
-        }
         copy_all(&tree.work.join("checkpoints"), &context.join("checkpoints"), "safetensors")?;
-        for symbol in ["SPX", "IXIC"] {
-            let name = format!("{symbol}.csv");
-            let all = fs::read_to_string(tree.bars().join(&name)).with_context(|| format!("bars of {symbol}"))?;
-            fs::write(context.join("bars").join(&name), &all)?;
-            fs::write(context.join("bars/of-2008").join(&name), of_2008(&all))?;
-        }
+        copy_all(&tree.bars(), &context.join("bars"), "csv")?;
         fs::copy("/bin/busybox", context.join("busybox")).context("busybox-static is not installed")?;
         pack(tree, &tree.root.join("manifests/samples/demo-files.Containerfile"), &context, FILES_IMAGE, &archive)
     })?;
     Ok(archive)
-}
-
-/// Of a file of daily bars those of June 2007 to the end of 2010, with the heading: enough before the fall of 2008 to warm up
-/// on, and enough after it to see trading go on.
-fn of_2008(bars: &str) -> String {
-    let wanted = |line: &str| line.starts_with("ts_utc") || ("2007-06".."2011").contains(&line);
-    bars.lines().filter(|line| wanted(line)).flat_map(|line| [line, "\n"]).collect()
 }
 
 /// SHA-256 of a file in hexadecimal.

@@ -46,7 +46,7 @@ async fn while_a_candidate_is_promoted() {
     let done = |cluster: &Cluster| cluster.phase() == "Healthy" && cluster.names("statefulsets").len() == 4;
     let promoted = move |cluster: &Cluster| {
         let policy = cluster.get("tradingpolicies", "indices").unwrap();
-        done(cluster) && policy["status"]["stable"]["checkpoint"] == serde_json::json!("tactical-b")
+        done(cluster) && policy["status"]["stable"]["tactical"]["checkpoint"] == serde_json::json!("tactical-b")
     };
     dies_after_each_write(&healthy().await, promoted, 18).await;
 }

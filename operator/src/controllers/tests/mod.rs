@@ -25,11 +25,12 @@ fn authority() -> Arc<Authority> {
     Arc::new(Authority::generate(None, clock()).unwrap().0)
 }
 
-/// A cluster with a profile, a checkpoint and a policy, nothing of which the operator has seen.
+/// A cluster with a profile, two checkpoints and a policy, nothing of which the operator has seen.
 fn declared() -> Cluster {
     let cluster = Cluster::new();
     cluster.put("riskprofiles", "main", serde_json::to_value(samples::profile("main", "paper-1")).unwrap());
     cluster.put("tradingpolicies", "indices", serde_json::to_value(samples::policy("indices", "main", "tactical-a")).unwrap());
+    strategic_checkpoint(&cluster, "strategic-a", 'd');
     checkpoint(&cluster, "tactical-a", 'a');
     cluster
 }
@@ -38,10 +39,18 @@ fn checkpoint(cluster: &Cluster, name: &str, digit: char) {
     cluster.put("modelcheckpoints", name, serde_json::to_value(samples::checkpoint(name, digit)).unwrap());
 }
 
-/// Points the policy at another checkpoint.
+fn strategic_checkpoint(cluster: &Cluster, name: &str, digit: char) {
+    cluster.put("modelcheckpoints", name, serde_json::to_value(samples::strategic_checkpoint(name, digit)).unwrap());
+}
+
+/// Points the policy at another tactical checkpoint.
 fn point_at(cluster: &Cluster, name: &str) {
+    point_role_at(cluster, "tactical", name);
+}
+
+fn point_role_at(cluster: &Cluster, role: &str, name: &str) {
     cluster.edit("tradingpolicies", "indices", |policy| {
-        policy["spec"]["models"]["tactical"]["checkpointRef"]["name"] = json!(name);
+        policy["spec"]["models"][role]["checkpointRef"]["name"] = json!(name);
     });
 }
 

@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use super::cluster::{Evidence, Operator};
-use super::{authority, checkpoint, declared, point_at, run_until};
+use super::{authority, checkpoint, declared, point_at, point_role_at, run_until, strategic_checkpoint};
 
 #[tokio::test]
 async fn from_nothing_to_healthy_and_then_silence() {
@@ -43,7 +43,7 @@ async fn a_promotion_writes_this_and_nothing_else() {
     point_at(&cluster, "tactical-b");
     run_until(&cluster, &mut operator, &root, |cluster| {
         cluster.phase() == "Healthy"
-            && cluster.names("jobs").len() == 2
+            && cluster.names("jobs").len() == 3
             && !cluster.names("statefulsets").contains(&format!("indices-inference-{old}"))
     })
     .await;
@@ -55,14 +55,14 @@ async fn a_promotion_writes_this_and_nothing_else() {
         format!("apply services/indices-inference-{new}"),
         format!("apply statefulsets/indices-inference-{new}"),
         "create events/Shadowing".to_owned(),
-        "status tradingpolicies/indices Shadowing 0 of tactical-b".to_owned(),
-        "status tradingpolicies/indices Shadowing 0 of tactical-b".to_owned(),
+        "status tradingpolicies/indices Shadowing 0 of strategic-a, tactical-b".to_owned(),
+        "status tradingpolicies/indices Shadowing 0 of strategic-a, tactical-b".to_owned(),
         "create events/Canary".to_owned(),
-        "status tradingpolicies/indices Canary 1000 of tactical-b".to_owned(),
+        "status tradingpolicies/indices Canary 1000 of strategic-a, tactical-b".to_owned(),
         "create events/Canary".to_owned(),
-        "status tradingpolicies/indices Canary 5000 of tactical-b".to_owned(),
+        "status tradingpolicies/indices Canary 5000 of strategic-a, tactical-b".to_owned(),
         "create events/Promoting".to_owned(),
-        "status tradingpolicies/indices Promoting 10000 of tactical-b".to_owned(),
+        "status tradingpolicies/indices Promoting 10000 of strategic-a, tactical-b".to_owned(),
         "create events/Promoted".to_owned(),
         "status tradingpolicies/indices Healthy 0 of -".to_owned(),
         format!("delete statefulsets/indices-inference-{old}"),
@@ -126,6 +126,78 @@ async fn a_rejected_checkpoint_reaches_no_pod_and_the_policy_says_why() {
     assert_eq!(cluster.names("statefulsets").iter().filter(|name| name.contains("inference")).count(), 1);
     let status = cluster.get("modelcheckpoints", "tactical-bad").unwrap()["status"].clone();
     assert_eq!((status["phase"].clone(), status["reason"].clone()), (json!("Rejected"), json!("NotFinite")));
+}
+
+#[tokio::test]
+async fn a_policy_waits_for_both_checkpoints_and_says_which_one_is_missing() {
+    let (cluster, root) = (declared(), authority());
+    let mut operator = Operator::start(&cluster, &root);
+    run_until(&cluster, &mut operator, &root, |cluster| cluster.phase() == "Healthy").await;
+    let old = cluster.get("tradingpolicies", "indices").unwrap()["status"]["stable"]["bundle"].clone();
+    point_role_at(&cluster, "strategic", "strategic-b");
+    run_until(&cluster, &mut operator, &root, |cluster| {
+        let policy = cluster.get("tradingpolicies", "indices").unwrap();
+        policy["status"]["summary"].as_str().is_some_and(|text| text.starts_with("ModelCheckpoint strategic-b does not exist"))
+    })
+    .await;
+    assert_eq!(cluster.names("statefulsets").iter().filter(|name| name.contains("inference")).count(), 1);
+    // once it is there, the pair is rolled out as one bundle
+    strategic_checkpoint(&cluster, "strategic-b", 'e');
+    run_until(&cluster, &mut operator, &root, |cluster| {
+        cluster.phase() == "Healthy"
+            && cluster.get("tradingpolicies", "indices").unwrap()["status"]["stable"]["bundle"] != old
+            && cluster.names("statefulsets").len() == 4
+    })
+    .await;
+    let status = cluster.get("tradingpolicies", "indices").unwrap()["status"].clone();
+    assert_eq!(status["stable"]["strategic"]["checkpoint"], json!("strategic-b"));
+    assert_eq!(status["stable"]["tactical"]["checkpoint"], json!("tactical-a"));
+    assert_eq!(status["history"][0]["checkpoints"], json!("strategic-b, tactical-a"));
+    assert!(status["summary"].as_str().unwrap().contains("(strategic-b, tactical-a) serves"), "{}", status["summary"]);
+}
+
+#[tokio::test]
+async fn a_rejected_strategic_checkpoint_is_named_before_a_tactical_one_that_is_awaited() {
+    let (cluster, root) = (declared(), authority());
+    let mut operator = Operator::start(&cluster, &root);
+    strategic_checkpoint(&cluster, "strategic-bad", 'c');
+    point_role_at(&cluster, "strategic", "strategic-bad");
+    point_at(&cluster, "tactical-missing");
+    run_until(&cluster, &mut operator, &root, |cluster| {
+        let policy = cluster.get("tradingpolicies", "indices").unwrap();
+        policy["status"]["conditions"].as_array().is_some_and(|all| {
+            all.iter().any(|c| {
+                c["reason"] == json!("CheckpointRejected") && c["type"] == json!("Stalled") && c["status"] == json!("True")
+            })
+        })
+    })
+    .await;
+    let summary = cluster.get("tradingpolicies", "indices").unwrap()["status"]["summary"].clone();
+    assert!(summary.as_str().unwrap().starts_with("ModelCheckpoint strategic-bad was rejected, NotFinite"), "{summary}");
+    assert!(cluster.names("statefulsets").iter().all(|name| !name.contains("inference")));
+}
+
+#[tokio::test]
+async fn a_checkpoint_of_another_role_is_refused_by_name_and_what_serves_keeps_serving() {
+    let (cluster, root) = (declared(), authority());
+    let mut operator = Operator::start(&cluster, &root);
+    run_until(&cluster, &mut operator, &root, |cluster| cluster.phase() == "Healthy").await;
+    checkpoint(&cluster, "tactical-b", 'b');
+    point_role_at(&cluster, "strategic", "tactical-b");
+    run_until(&cluster, &mut operator, &root, |cluster| {
+        let policy = cluster.get("tradingpolicies", "indices").unwrap();
+        policy["status"]["conditions"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .any(|c| c["reason"] == json!("InvalidSpec") && c["type"] == json!("Stalled") && c["status"] == json!("True"))
+    })
+    .await;
+    let policy = cluster.get("tradingpolicies", "indices").unwrap();
+    let text = policy["status"]["summary"].as_str().unwrap();
+    let wanted = "spec.models.strategic.checkpointRef.name is tactical-b, whose role is Tactical, allowed is a ModelCheckpoint of role Strategic";
+    assert!(text.starts_with(wanted) && text.contains("(strategic-a, tactical-a) keeps serving"), "{text}");
+    assert_eq!(cluster.names("statefulsets").iter().filter(|name| name.contains("inference")).count(), 1);
 }
 
 #[tokio::test]

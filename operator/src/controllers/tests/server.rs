@@ -154,7 +154,7 @@ impl Server {
             Some(phase) => format!(
                 "{phase} {} of {}",
                 rollout["weightBps"],
-                body["status"]["candidate"]["checkpoint"].as_str().unwrap_or("-")
+                body["status"]["candidate"]["checkpoints"].as_str().unwrap_or("-")
             ),
             None => body["status"]["reason"].as_str().unwrap_or("-").to_owned(),
         };

@@ -46,7 +46,7 @@ pub(super) async fn apply(
     let apply = Apply::new(context, owner, now);
     let mut done = AppliedChildren { runs: false, inference: Vec::new() };
     if !plan.keep.is_empty() {
-        let uris: Vec<String> = plan.keep.iter().map(|revision| revision.uri.clone()).collect();
+        let uris: Vec<String> = plan.keep.iter().flat_map(uris).collect();
         let SharedChildren { service_account, network_policy } = shared(owner, &context.settings, &uris);
         apply.ensure(service_account).await?;
         apply.ensure(network_policy).await?;
@@ -83,6 +83,11 @@ fn stamp(context: &Context, owner: &Owner, process: &str, now: Timestamp) -> Str
     certificate_stamp(context, &owner.namespace, &secret_name(process), &leaf(process, &owner.namespace), now)
 }
 
+/// Where the checkpoints of a bundle come from.
+fn uris(revision: &Revision) -> [String; 2] {
+    [revision.strategic.uri.clone(), revision.tactical.uri.clone()]
+}
+
 /// The bundle of a revision, from the content that the revision was made of.
 fn bundle(
     policy: &TradingPolicy,
@@ -100,9 +105,10 @@ fn bundle(
         feed: &spec.feed,
         image: &revision.image,
         instruments: &spec.instruments,
+        strategic: &spec.strategic,
         tactical: &spec.tactical,
-        synergy_source: spec.synergy_source,
-        checkpoint: (&revision.checkpoint, &revision.uri, &revision.sha256),
+        strategic_checkpoint: &revision.strategic,
+        tactical_checkpoint: &revision.tactical,
     };
     let config = bundle_json(&content).map_err(|error: UnusableSpec| PassError::from(error))?;
     Ok(Bundle {
@@ -110,7 +116,7 @@ fn bundle(
         image: revision.image.clone(),
         placement: spec.placement.inference,
         config,
-        uris: vec![revision.uri.clone()],
+        uris: uris(revision).to_vec(),
         replicas: observed.replicas(&name),
         certificate_stamp: stamp(context, owner, &name, now),
     })

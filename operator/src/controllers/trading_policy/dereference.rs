@@ -1,16 +1,18 @@
-//! What a policy refers to: its profile, its checkpoint, and who else trades the account.
+//! What a policy refers to: its profile, its checkpoints, and who else trades the account.
 
 use std::sync::Arc;
 
 use kube::ResourceExt;
 use kube::core::DeserializeGuard;
 use tradewind_crds::conditions::{PolicyReason, find_condition};
-use tradewind_crds::model_checkpoint::CheckpointPhase;
-use tradewind_crds::validation::{join, validate_policy, validate_policy_with_profile};
+use tradewind_crds::model_checkpoint::{CheckpointPhase, CheckpointSource};
+use tradewind_crds::validation::{
+    Violation, join, validate_policy, validate_policy_with_checkpoint, validate_policy_with_profile,
+};
 use tradewind_crds::{ConditionStatus, ConditionType, ModelCheckpoint, RiskProfile, TradingPolicy};
 
 use crate::controllers::context::Context;
-use crate::plan::bundle::revision;
+use crate::plan::bundle::{Sources, revision};
 use crate::plan::conflict::{Claim, holder, message};
 use crate::plan::rollout::{Pods, State, Wanted};
 
@@ -19,6 +21,8 @@ use crate::plan::rollout::{Pods, State, Wanted};
 pub(super) struct World {
     pub(super) profile: Option<Arc<DeserializeGuard<RiskProfile>>>,
     pub(super) wanted: Wanted,
+    /// Checkpoints that are named for another role than theirs.
+    misplaced: Vec<Violation>,
     /// The older policy on the same account.
     conflict: Option<String>,
 }
@@ -28,16 +32,17 @@ impl World {
     pub(super) fn read(policy: &TradingPolicy, context: &Context) -> Self {
         let namespace = policy.namespace().unwrap_or_default();
         let spec = &policy.spec;
-        let name = &spec.models.tactical.checkpoint_ref.name;
-        let checkpoint = context.caches.checkpoints.get(&namespace, name);
+        let models = spec.models.by_role().map(|(role, name)| (role, name, context.caches.checkpoints.get(&namespace, name)));
+        let found = models
+            .each_ref()
+            .map(|(role, name, guarded)| (*role, *name, guarded.as_ref().and_then(|guarded| guarded.0.as_ref().ok())));
+        let misplaced = found.iter().filter_map(|(role, name, checkpoint)| {
+            checkpoint.map(|checkpoint| validate_policy_with_checkpoint(*role, name, &checkpoint.spec))
+        });
         Self {
             profile: context.caches.profiles.get(&namespace, &spec.risk_profile_ref.name),
-            wanted: wanted(
-                policy,
-                name,
-                checkpoint.as_ref().and_then(|guarded| guarded.0.as_ref().ok()),
-                &context.settings.image,
-            ),
+            wanted: wanted(policy, found.map(|(_, name, checkpoint)| verified(name, checkpoint)), &context.settings.image),
+            misplaced: misplaced.flatten().collect(),
             conflict: conflict(policy, context),
         }
     }
@@ -59,6 +64,7 @@ impl World {
         };
         let mut faults = validate_policy(&policy.spec);
         faults.extend(validate_policy_with_profile(&policy.spec, &profile.spec));
+        faults.extend(self.misplaced.iter().cloned());
         if !faults.is_empty() {
             return Some((PolicyReason::InvalidSpec, join(&faults)));
         }
@@ -81,23 +87,40 @@ impl World {
     }
 }
 
-fn wanted(policy: &TradingPolicy, name: &str, checkpoint: Option<&ModelCheckpoint>, image: &str) -> Wanted {
-    let waiting = |message: String| Wanted::Waiting { checkpoint: name.to_owned(), message };
+/// Why a checkpoint cannot be served, in a sentence that names it.
+enum Unfit {
+    /// It does not exist or is not verified yet.
+    Awaited(String),
+    /// It was rejected.
+    Rejected(String),
+}
+
+/// The bundle, once both its checkpoints are verified. A rejection needs someone's help, so it is said before what only needs time.
+fn wanted(policy: &TradingPolicy, found: [Result<&CheckpointSource, Unfit>; 2], image: &str) -> Wanted {
+    match found {
+        [Ok(strategic), Ok(tactical)] => {
+            Wanted::Verified(Box::new(revision(&policy.spec, Sources { strategic, tactical }, image)))
+        }
+        [Err(Unfit::Rejected(why)), _] | [_, Err(Unfit::Rejected(why))] => Wanted::Rejected(why),
+        [Err(Unfit::Awaited(why)), _] | [_, Err(Unfit::Awaited(why))] => Wanted::Waiting(why),
+    }
+}
+
+fn verified<'a>(name: &str, checkpoint: Option<&'a ModelCheckpoint>) -> Result<&'a CheckpointSource, Unfit> {
     let Some(checkpoint) = checkpoint else {
-        return waiting(format!("ModelCheckpoint {name} does not exist"));
+        return Err(Unfit::Awaited(format!("ModelCheckpoint {name} does not exist")));
     };
     let status = checkpoint.status.as_ref();
     let reason = status.and_then(|status| status.reason).map_or("Pending", |reason| reason.as_str());
     let message =
         status.and_then(|status| status.message.clone()).unwrap_or_else(|| "its verification has not started".to_owned());
     match status.and_then(|status| status.phase) {
-        Some(CheckpointPhase::Verified) => Wanted::Verified(revision(&policy.spec, &checkpoint.spec.source, image)),
-        Some(CheckpointPhase::Rejected) => Wanted::Rejected {
-            checkpoint: name.to_owned(),
-            message: format!("ModelCheckpoint {name} was rejected, {reason}: {message}"),
-        },
+        Some(CheckpointPhase::Verified) => Ok(&checkpoint.spec.source),
+        Some(CheckpointPhase::Rejected) => {
+            Err(Unfit::Rejected(format!("ModelCheckpoint {name} was rejected, {reason}: {message}")))
+        }
         Some(CheckpointPhase::Pending | CheckpointPhase::Verifying) | None => {
-            waiting(format!("ModelCheckpoint {name} is not verified yet, {reason}: {message}"))
+            Err(Unfit::Awaited(format!("ModelCheckpoint {name} is not verified yet, {reason}: {message}")))
         }
     }
 }

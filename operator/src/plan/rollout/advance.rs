@@ -262,10 +262,10 @@ impl Machine<'_> {
         self.state.clear_candidate(Phase::Healthy, now);
         let message = before.map_or_else(
             || "the first bundle of this policy".to_owned(),
-            |before| format!("takes the place of {} ({})", before.bundle, before.checkpoint),
+            |before| format!("takes the place of {} ({})", before.bundle, before.checkpoints),
         );
         self.state.remember(&candidate, PolicyReason::Promoted, &message, now);
-        self.event(false, PolicyReason::Promoted, format!("bundle {} ({}): {message}", candidate.bundle, candidate.checkpoint));
+        self.event(false, PolicyReason::Promoted, format!("bundle {} ({}): {message}", candidate.bundle, candidate.checkpoints));
     }
 
     /// Verdicts go to status when one of them changes its kind; their figures alone cause no write. Until there are enough

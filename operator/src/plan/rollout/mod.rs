@@ -35,22 +35,12 @@ pub use state::{State, step_hash};
 /// What the spec asks for, resolved against the cluster.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Wanted {
-    /// Its checkpoint is verified: this is the bundle.
-    Verified(Revision),
-    /// Its checkpoint does not exist yet or is being verified.
-    Waiting {
-        /// Name of the checkpoint.
-        checkpoint: String,
-        /// What it waits for.
-        message: String,
-    },
-    /// Its checkpoint was rejected.
-    Rejected {
-        /// Name of the checkpoint.
-        checkpoint: String,
-        /// Reason and figures.
-        message: String,
-    },
+    /// Its checkpoints are verified: this is the bundle.
+    Verified(Box<Revision>),
+    /// A checkpoint does not exist yet or is being verified: which, and what it waits for.
+    Waiting(String),
+    /// A checkpoint was rejected: which, reason and figures.
+    Rejected(String),
 }
 
 /// Pods of one bundle's inference.
@@ -161,12 +151,8 @@ impl Machine<'_> {
         }
         match self.inputs.wanted.clone() {
             Wanted::Verified(wanted) => self.towards(&wanted),
-            Wanted::Waiting { checkpoint, message } => {
-                self.wait(&checkpoint, PolicyReason::WaitingForCheckpoint, &message);
-            }
-            Wanted::Rejected { checkpoint, message } => {
-                self.wait(&checkpoint, PolicyReason::CheckpointRejected, &message);
-            }
+            Wanted::Waiting(message) => self.wait(PolicyReason::WaitingForCheckpoint, &message),
+            Wanted::Rejected(message) => self.wait(PolicyReason::CheckpointRejected, &message),
         }
     }
 

@@ -23,7 +23,7 @@ pub struct Outlook {
 }
 
 fn named(revision: Option<&Revision>) -> String {
-    revision.map_or_else(|| "no bundle".into(), |r| format!("bundle {} ({})", r.bundle, r.checkpoint))
+    revision.map_or_else(|| "no bundle".into(), |r| format!("bundle {} ({})", r.bundle, r.checkpoints))
 }
 
 impl Machine<'_> {
@@ -74,7 +74,7 @@ impl Machine<'_> {
 
     fn after_rollback(&self, stable: &str) -> Outlook {
         let why = self.state.rolled_back.as_ref().map_or_else(String::new, |gone| {
-            format!("bundle {} ({}) was rolled back, {}: {}", gone.bundle, gone.checkpoint, gone.reason, gone.message)
+            format!("bundle {} ({}) was rolled back, {}: {}", gone.bundle, gone.checkpoints, gone.reason, gone.message)
         });
         let help = if self.state.revert_patch.is_some() {
             "; status.revertPatch makes the spec agree with it, another checkpoint starts a new rollout"

@@ -56,8 +56,8 @@ impl Machine<'_> {
         self.state.remember(&gone, reason, &message, now);
         let patch = self.state.stable.as_ref().and_then(|stable| crate::plan::bundle::revert_patch(self.inputs.spec, stable));
         let advice = patch.as_ref().map_or_else(String::new, |patch| format!("; to make Git agree: {patch}"));
-        self.event(true, PolicyReason::RolledBack, format!("bundle {} ({}) is out{advice}", gone.bundle, gone.checkpoint));
-        self.state.rolled_back = Some(RolledBack { bundle: gone.bundle, checkpoint: gone.checkpoint, reason, message, at });
+        self.event(true, PolicyReason::RolledBack, format!("bundle {} ({}) is out{advice}", gone.bundle, gone.checkpoints));
+        self.state.rolled_back = Some(RolledBack { bundle: gone.bundle, checkpoints: gone.checkpoints, reason, message, at });
         self.state.revert_patch = patch;
     }
 }

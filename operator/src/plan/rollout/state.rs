@@ -117,7 +117,7 @@ impl State {
     pub(super) fn remember(&mut self, revision: &Revision, outcome: PolicyReason, message: &str, now: Timestamp) {
         let entry = HistoryEntry {
             bundle: revision.bundle.clone(),
-            checkpoint: revision.checkpoint.clone(),
+            checkpoints: revision.checkpoints.clone(),
             outcome,
             message: cut(message, 512),
             at: Time(now),

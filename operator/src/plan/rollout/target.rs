@@ -20,7 +20,7 @@ impl Machine<'_> {
             return self.abandon(
                 PolicyReason::Superseded,
                 Phase::Verifying,
-                &format!("bundle {} ({}) takes its place", wanted.bundle, wanted.checkpoint),
+                &format!("bundle {} ({}) takes its place", wanted.bundle, wanted.checkpoints),
             );
         }
         if self.refused(wanted) {
@@ -55,7 +55,7 @@ impl Machine<'_> {
         let phase = if self.state.stable.is_none() && phase == Phase::Healthy { Phase::Pending } else { phase };
         if let Some(gone) = self.state.clear_candidate(phase, now) {
             self.state.remember(&gone, reason, why, now);
-            self.event(false, reason, format!("bundle {} ({}): {why}", gone.bundle, gone.checkpoint));
+            self.event(false, reason, format!("bundle {} ({}): {why}", gone.bundle, gone.checkpoints));
         }
     }
 
@@ -73,7 +73,7 @@ impl Machine<'_> {
             let message = format!("spec.rollout.abort names bundle {}", wanted.bundle);
             self.state.rolled_back = Some(tradewind_crds::policy_status::RolledBack {
                 bundle: wanted.bundle.clone(),
-                checkpoint: wanted.checkpoint.clone(),
+                checkpoints: wanted.checkpoints.clone(),
                 reason: PolicyReason::Aborted,
                 message: message.clone(),
                 at: Time(self.now),
@@ -113,7 +113,7 @@ impl Machine<'_> {
         self.state.rollout = self.fresh_rollout(phase, wanted);
         self.state.candidate = Some(wanted.clone());
         let reason = if phase == Phase::Shadowing { PolicyReason::Shadowing } else { PolicyReason::Promoting };
-        self.event(false, reason, format!("bundle {} ({}) starts", wanted.bundle, wanted.checkpoint));
+        self.event(false, reason, format!("bundle {} ({}) starts", wanted.bundle, wanted.checkpoints));
     }
 
     fn fresh_rollout(&self, phase: Phase, wanted: &Revision) -> RolloutStatus {
@@ -135,19 +135,15 @@ impl Machine<'_> {
         if self.state.stable.is_some() { Phase::Healthy } else { Phase::Pending }
     }
 
-    /// The wanted checkpoint is not there, not verified yet, or rejected.
-    pub(super) fn wait(&mut self, checkpoint: &str, reason: PolicyReason, message: &str) {
+    /// A wanted checkpoint is not there, not verified yet, or rejected.
+    pub(super) fn wait(&mut self, reason: PolicyReason, message: &str) {
         let rejected = reason == PolicyReason::CheckpointRejected;
-        let names_it = |name: &str| name == checkpoint;
-        if self.state.candidate.as_ref().is_some_and(|candidate| !names_it(&candidate.checkpoint)) {
-            return self.abandon(
-                PolicyReason::Superseded,
-                Phase::Verifying,
-                &format!("the spec names checkpoint {checkpoint} now"),
-            );
+        let wanted = self.inputs.spec.models.names();
+        if self.state.candidate.as_ref().is_some_and(|candidate| candidate.checkpoints != wanted) {
+            return self.abandon(PolicyReason::Superseded, Phase::Verifying, &format!("the spec names checkpoints {wanted} now"));
         }
         if self.state.candidate.is_none() {
-            if self.state.rolled_back.as_ref().is_some_and(|gone| names_it(&gone.checkpoint)) {
+            if self.state.rolled_back.as_ref().is_some_and(|gone| gone.checkpoints == wanted) {
                 return;
             }
             self.state.rolled_back = None;

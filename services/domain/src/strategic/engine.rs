@@ -148,7 +148,7 @@ impl<N: StrategicNetwork> StrategicEngine<N> {
         self.symbols.get(symbol).map(|state| state.stream.next_index())
     }
 
-    /// What is known of the newest strategic bar of a symbol, for display and audit.
+    /// What is known of the newest strategic bar of a symbol, for display and audit; whole once it is settled.
     #[must_use]
     pub fn newest(&self, symbol: &Symbol) -> Option<&Snapshot> {
         let features = self.symbols.get(symbol)?.stream.features();
@@ -187,6 +187,14 @@ impl<N: StrategicNetwork> StrategicEngine<N> {
         Ok(newest.and_then(|index| self.decided(symbol, index)?.decision.tactical_context()))
     }
 
+    /// Finishes the features of the newest bar of a symbol, which only a later decision needs: to be called behind an
+    /// answer, so that it does not wait for them (ST-124). Whether and when changes no decision.
+    pub fn settle(&mut self, symbol: &Symbol) {
+        if let Some(state) = self.symbols.get_mut(symbol) {
+            state.stream.settle();
+        }
+    }
+
     fn state(&mut self, symbol: &Symbol) -> Result<&mut SymbolState, StrategicEngineError> {
         self.symbols.get_mut(symbol).ok_or_else(|| StrategicEngineError::UnknownSymbol(symbol.clone()))
     }
@@ -209,7 +217,7 @@ impl SymbolState {
             };
         }
         let failed = |source| StrategicEngineError::Feature { symbol: self.symbol.clone(), source };
-        let event = self.stream.push(bar).map_err(failed)?;
+        let event = self.stream.take(bar).map_err(failed)?;
         let newest = self.stream.features().next_index().checked_sub(1);
         let taken = Taken { bar: *bar, event: event.zip(newest), decided: None };
         match self.taken.get_mut(place(index)) {
@@ -233,6 +241,7 @@ impl SymbolState {
         let taken = self.taken.get_mut(place(index)).filter(|taken| taken.bar.index == index)?;
         let (event, row) = taken.event?;
         if taken.decided.is_none() {
+            self.stream.settle();
             let features = self.stream.features();
             let snapshot = features.snapshot(row)?;
             let matrix = features.matrix(row);

@@ -71,6 +71,17 @@ impl EventStream {
     /// # Errors
     /// [`StrategicFeatureError`]: a bar that is impossible, repeated or out of order; nothing was changed.
     pub fn push(&mut self, bar: &Bar) -> Result<Option<SynergyEvent>, StrategicFeatureError> {
+        let event = self.take(bar)?;
+        self.settle();
+        Ok(event)
+    }
+
+    /// The same, but the features of the strategic bar are whole after [`EventStream::settle`] only
+    /// ([`StrategicFeatures::take`]).
+    ///
+    /// # Errors
+    /// As [`EventStream::push`].
+    pub fn take(&mut self, bar: &Bar) -> Result<Option<SynergyEvent>, StrategicFeatureError> {
         Candle::from_bar(bar).validate()?;
         let index = bar.index;
         if index != self.taken {
@@ -93,10 +104,15 @@ impl EventStream {
         Ok(event)
     }
 
+    /// Finishes the features of the newest strategic bar: before a matrix is read, and at leisure.
+    pub fn settle(&mut self) {
+        self.features.settle();
+    }
+
     /// Closes a strategic bar, if there is one, and hands all signals that have fired to the detector.
     fn close(&mut self, candle: Option<Candle>) -> Result<Option<SynergyEvent>, StrategicFeatureError> {
         if let Some(candle) = candle {
-            let snapshot = self.features.push(&candle)?;
+            let snapshot = self.features.take(&candle)?;
             self.fired.extend(self.signals.push(snapshot).into_iter().flatten());
         }
         let event = self.detector.push_bar(&mut self.fired);

@@ -115,10 +115,19 @@ pub struct StrategicFeatures {
     taken: u64,
     /// The bar before, within the warm-up.
     before: Option<Candle>,
+    /// What the newest bar still lacks.
+    unsettled: Option<Unsettled>,
     /// Ring of the newest snapshots.
     snapshots: Vec<Snapshot>,
     /// The rows of the same ring for networks, each written twice, so that every matrix is one slice.
     rows: Vec<[f32; COLUMNS]>,
+}
+
+/// A bar whose samples are not compared yet.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+struct Unsettled {
+    /// Complete rows that ended with the bar before.
+    rows_before: u8,
 }
 
 impl StrategicFeatures {
@@ -143,6 +152,7 @@ impl StrategicFeatures {
             labeller: RegimeLabeller::default(),
             taken: 0,
             before: None,
+            unsettled: None,
             snapshots: Vec::with_capacity(RETAINED),
             rows: vec![[0.0; COLUMNS]; 2 * RETAINED],
         })
@@ -159,6 +169,17 @@ impl StrategicFeatures {
     /// # Errors
     /// [`StrategicFeatureError`]: a bar that is impossible, repeated or out of order; nothing was changed.
     pub fn push(&mut self, candle: &Candle) -> Result<&Snapshot, StrategicFeatureError> {
+        self.take(candle)?;
+        self.settle();
+        Ok(&self.snapshots[place(self.taken - 1)])
+    }
+
+    /// The same without the maximum mean discrepancy, which is most of the work and which only a decision needs
+    /// (ST-124): what is known of the bar has neither that reading nor row and label before [`StrategicFeatures::settle`].
+    ///
+    /// # Errors
+    /// As [`StrategicFeatures::push`].
+    pub fn take(&mut self, candle: &Candle) -> Result<&Snapshot, StrategicFeatureError> {
         candle.validate()?;
         if candle.index != self.taken {
             return Err(StrategicFeatureError::Order { expected: self.taken, found: candle.index });
@@ -173,18 +194,38 @@ impl StrategicFeatures {
             missing = self.clock.missing(before, candle.close_time);
             slot = newest.slot + 1 + missing;
         }
+        self.settle();
+        let newest = newest.map(|newest| self.snapshots[place(newest.candle.index)]);
         let after_gap = self.heed_gap(missing);
         let readings = self.measure(candle);
-        let row = row(candle, &readings);
-        let label = match (row, readings.mmd, readings.volatility) {
-            (Some(_), Some(mmd), Some(volatility)) => Some(self.labeller.push(mmd.score, volatility.ratio)),
-            _ => None,
-        };
         let rows_before = newest.filter(|_| self.before.is_some()).map_or(0, |newest| newest.complete_rows);
-        let complete_rows = if row.is_some() { (rows_before + 1).min(ROWS as u8) } else { 0 };
         self.before = Some(*candle);
-        self.keep(Snapshot { candle: *candle, slot, missing, after_gap, readings, row, complete_rows, label });
+        self.unsettled = Some(Unsettled { rows_before });
+        let snapshot = Snapshot { candle: *candle, slot, missing, after_gap, readings, row: None, complete_rows: 0, label: None };
+        match self.snapshots.get_mut(place(self.taken)) {
+            Some(old) => *old = snapshot,
+            None => self.snapshots.push(snapshot),
+        }
+        self.taken += 1;
         Ok(&self.snapshots[place(self.taken - 1)])
+    }
+
+    /// Finishes the newest bar; nothing when that is done. The next bar does it too, so when it happens changes nothing.
+    #[allow(clippy::cast_possible_truncation)]
+    pub fn settle(&mut self) {
+        let Some(Unsettled { rows_before }) = self.unsettled.take() else { return };
+        let at = place(self.taken - 1);
+        let snapshot = &mut self.snapshots[at];
+        snapshot.readings.mmd = self.mmd.read();
+        snapshot.row = row(&snapshot.candle, &snapshot.readings);
+        let Some(row) = snapshot.row else { return };
+        if let (Some(mmd), Some(volatility)) = (snapshot.readings.mmd, snapshot.readings.volatility) {
+            snapshot.label = Some(self.labeller.push(mmd.score, volatility.ratio));
+        }
+        snapshot.complete_rows = (rows_before + 1).min(ROWS as u8);
+        let row = row.map(|value| value as f32);
+        self.rows[at] = row;
+        self.rows[at + RETAINED] = row;
     }
 
     /// What is known of a bar, if it is among the newest [`RETAINED`].
@@ -247,6 +288,7 @@ impl StrategicFeatures {
             log_return: libm::log(candle.close / before.close),
             range_share: (candle.high - candle.low) / before.close,
         });
+        self.mmd.take(step, candle.volume);
         let atr = self.atr.push(candle.high, candle.low, candle.close);
         let [momentum_20, momentum_50] = [0, 1].map(|i| self.momentum[i].push(candle.close));
         Readings {
@@ -257,24 +299,9 @@ impl StrategicFeatures {
             momentum_20,
             momentum_50,
             volatility: step.and_then(|step| self.volatility.push(step.log_return)),
-            mmd: self.mmd.push(step, candle.volume),
+            mmd: None,
             skew: self.skew.push(candle),
         }
-    }
-
-    #[allow(clippy::cast_possible_truncation)]
-    fn keep(&mut self, snapshot: Snapshot) {
-        let at = place(self.taken);
-        if let Some(row) = snapshot.row {
-            let row = row.map(|value| value as f32);
-            self.rows[at] = row;
-            self.rows[at + RETAINED] = row;
-        }
-        match self.snapshots.get_mut(at) {
-            Some(old) => *old = snapshot,
-            None => self.snapshots.push(snapshot),
-        }
-        self.taken += 1;
     }
 
     const fn remembers(&self, index: u64) -> bool {

@@ -89,12 +89,15 @@ impl Mmd {
 
     /// Takes the next bar; `None` until both samples are full.
     pub fn push(&mut self, step: Option<Step>, volume: f64) -> Option<MmdReading> {
+        self.take(step, volume);
+        self.read()
+    }
+
+    /// Takes the next bar without comparing the samples: nearly all of the work is in [`Mmd::read`].
+    pub fn take(&mut self, step: Option<Step>, volume: f64) {
         let volume = volume.max(LEAST_VOLUME);
         self.volumes.push(volume);
-        let step = step?;
-        if !self.volumes.is_full() {
-            return None;
-        }
+        let Some(step) = step.filter(|_| self.volumes.is_full()) else { return };
         let vector = [step.log_return, step.range_share, libm::log(volume / mean(self.volumes.slice()))];
         for ((window, past), value) in self.vectors.iter_mut().zip(&mut self.past).zip(vector) {
             window.push(value);
@@ -103,6 +106,11 @@ impl Mmd {
                 past.push(window.slice()[at]);
             }
         }
+    }
+
+    /// Compares the samples as they are; `None` until both are full. Once per bar that was taken: the search for the
+    /// median begins where it ended at the bar before.
+    pub fn read(&mut self) -> Option<MmdReading> {
         self.vectors[0].is_full().then(|| self.compare())
     }
 

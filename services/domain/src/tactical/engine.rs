@@ -14,7 +14,7 @@ use super::config::{ConfigError, TacticalConfig};
 use super::features::{FeatureError, FeatureState, HISTORY, Snapshot};
 use super::intent::{confidence_multiplier, levels};
 use super::matrix::{MatrixError, Network, check_matrix};
-use super::synergy::{Synergy, SynergySource};
+use super::synergy::Synergy;
 
 /// What the networks of one bundle make of one bar (TA-28); field for field the `Decision` of the wire.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -109,7 +109,6 @@ pub enum EngineError {
 pub struct Engine<N> {
     bundle: String,
     config: TacticalConfig,
-    source: SynergySource,
     symbols: BTreeMap<Symbol, SymbolState>,
     network: N,
 }
@@ -130,7 +129,6 @@ impl<N: Network> Engine<N> {
     pub fn new(
         bundle: impl Into<String>,
         config: TacticalConfig,
-        source: SynergySource,
         instruments: &[Instrument],
         network: N,
     ) -> Result<Self, ConfigError> {
@@ -141,7 +139,7 @@ impl<N: Network> Engine<N> {
             decided: vec![None; HISTORY + 1],
         };
         let symbols = instruments.iter().map(|instrument| (instrument.symbol.clone(), state(instrument))).collect();
-        Ok(Self { bundle: bundle.into(), source, symbols, network, config })
+        Ok(Self { bundle: bundle.into(), symbols, network, config })
     }
 
     /// Bundle that is served.
@@ -172,31 +170,13 @@ impl<N: Network> Engine<N> {
         take(state, bar)
     }
 
-    /// Decides one bar; idempotent.
+    /// Decides one bar in the context that the strategic stage gives it (TA-29, TA-34); idempotent: a bar that was
+    /// decided keeps its first context.
     ///
     /// # Errors
     /// [`EngineError`]: a bar out of order, rewritten, too old, impossible, or networks that gave no answer.
     /// Nothing is decided then, and asking again is safe.
-    pub fn decide(&mut self, symbol: &Symbol, bar: &Bar) -> Result<Decision, EngineError> {
-        let source = self.source;
-        self.decide_by(symbol, bar, |snapshot, config| source.detect(&snapshot.raw, config))
-    }
-
-    /// Decides one bar in a context from outside, as the strategic stage gives it, instead of the source's own
-    /// (TA-29, TA-34); idempotent: a bar that was decided keeps its first context.
-    ///
-    /// # Errors
-    /// As [`Engine::decide`].
-    pub fn decide_in(&mut self, symbol: &Symbol, bar: &Bar, context: Option<Synergy>) -> Result<Decision, EngineError> {
-        self.decide_by(symbol, bar, |_, _| context)
-    }
-
-    fn decide_by(
-        &mut self,
-        symbol: &Symbol,
-        bar: &Bar,
-        context: impl FnOnce(&Snapshot, &TacticalConfig) -> Option<Synergy>,
-    ) -> Result<Decision, EngineError> {
+    pub fn decide(&mut self, symbol: &Symbol, bar: &Bar, context: Option<Synergy>) -> Result<Decision, EngineError> {
         let state = self.symbols.get_mut(symbol).ok_or_else(|| EngineError::UnknownSymbol(symbol.clone()))?;
         take(state, bar)?;
         let slot = bar.index as usize % state.decided.len();
@@ -219,7 +199,7 @@ impl<N: Network> Engine<N> {
             None => draft.hold(HoldReason::WarmingUp),
             Some(logits) => match distributions(&logits, &self.config) {
                 None => draft.hold(HoldReason::NetworkNotFinite),
-                Some(probabilities) => draft.decide(&probabilities, context(snapshot, &self.config)),
+                Some(probabilities) => draft.decide(&probabilities, context),
             },
         };
         state.decided[slot] = Some(decision.clone());
@@ -315,7 +295,7 @@ mod tests {
     #![allow(clippy::unwrap_used, clippy::expect_used)]
     use super::*;
     use crate::money::Money;
-    use crate::tactical::{Logits, Matrix};
+    use crate::tactical::{Logits, Matrix, momentum_rule};
 
     /// Votes long when the last close rose over five bars, and counts how often it was asked.
     struct Follow {
@@ -342,8 +322,7 @@ mod tests {
     }
 
     fn engine(answer: fn(&Matrix) -> Result<Logits, NetworkError>) -> Engine<Follow> {
-        Engine::new("b1", TacticalConfig::default(), SynergySource::Momentum, &[instrument()], Follow { asked: 0, answer })
-            .unwrap()
+        Engine::new("b1", TacticalConfig::default(), &[instrument()], Follow { asked: 0, answer }).unwrap()
     }
 
     fn bar(index: u64) -> Bar {
@@ -360,13 +339,21 @@ mod tests {
         instrument().symbol
     }
 
+    /// Decides in the context of the baseline, with which the following network always agrees.
+    fn decide(engine: &mut Engine<Follow>, index: u64) -> Result<Decision, EngineError> {
+        engine.warm(&spx(), &bar(index))?;
+        let snapshot = engine.features(&spx()).and_then(|features| features.snapshot(index));
+        let context = snapshot.and_then(|snapshot| momentum_rule(&snapshot.raw, &TacticalConfig::default()));
+        engine.decide(&spx(), &bar(index), context)
+    }
+
     /// TA-7, TA-28, TA-31: warming up for 79 bars, then votes; what executes has levels on the right sides.
     #[test]
     fn decisions_of_a_following_network() {
         let mut engine = engine(follow);
         let mut executed = [0, 0];
         for index in 0..300 {
-            let decision = engine.decide(&spx(), &bar(index)).unwrap();
+            let decision = decide(&mut engine, index).unwrap();
             assert_eq!((decision.index, decision.bundle.as_str()), (index, "b1"));
             if index < 79 {
                 assert_eq!((decision.reason.as_str(), decision.agents.len()), ("warming_up", 0));
@@ -394,13 +381,13 @@ mod tests {
     #[test]
     fn asking_again_and_restarting_give_the_same_decision() {
         let mut first = engine(follow);
-        let decisions: Vec<Decision> = (0..200).map(|index| first.decide(&spx(), &bar(index)).unwrap()).collect();
+        let decisions: Vec<Decision> = (0..200).map(|index| decide(&mut first, index).unwrap()).collect();
         let asked = first.network.asked;
         for index in 135..200 {
-            assert_eq!(first.decide(&spx(), &bar(index)).unwrap(), decisions[index as usize]);
+            assert_eq!(decide(&mut first, index).unwrap(), decisions[index as usize]);
         }
         assert_eq!(first.network.asked, asked, "answered from memory");
-        let forgotten = first.decide(&spx(), &bar(134));
+        let forgotten = decide(&mut first, 134);
         assert_eq!(forgotten, Err(EngineError::Forgotten { symbol: spx(), index: 134, next: 200 }));
 
         let mut second = engine(follow);
@@ -409,7 +396,7 @@ mod tests {
         }
         assert_eq!(second.network.asked, 0);
         for index in [199, 150, 135] {
-            assert_eq!(second.decide(&spx(), &bar(index)).unwrap(), decisions[index as usize]);
+            assert_eq!(decide(&mut second, index).unwrap(), decisions[index as usize]);
         }
     }
 
@@ -418,20 +405,20 @@ mod tests {
     fn what_is_not_the_due_bar_is_refused() {
         let mut engine = engine(follow);
         for index in 0..100 {
-            engine.decide(&spx(), &bar(index)).unwrap();
+            decide(&mut engine, index).unwrap();
         }
-        let gap = engine.decide(&spx(), &bar(101));
+        let gap = decide(&mut engine, 101);
         assert!(
             matches!(gap, Err(EngineError::Feature { source: FeatureError::Gap { expected: 100, found: 101 }, .. })),
             "{gap:?}"
         );
-        let rewritten = engine.decide(&spx(), &Bar { close: bar(99).open, ..bar(99) });
+        let rewritten = engine.decide(&spx(), &Bar { close: bar(99).open, ..bar(99) }, None);
         assert_eq!(rewritten, Err(EngineError::Rewritten { symbol: spx(), index: 99 }));
         let other: Symbol = "IXIC".to_owned().try_into().unwrap();
-        assert_eq!(engine.decide(&other, &bar(100)), Err(EngineError::UnknownSymbol(other)));
-        let impossible = engine.decide(&spx(), &Bar { volume: f64::NAN, ..bar(100) });
+        assert_eq!(engine.decide(&other, &bar(100), None), Err(EngineError::UnknownSymbol(other)));
+        let impossible = engine.decide(&spx(), &Bar { volume: f64::NAN, ..bar(100) }, None);
         assert!(matches!(impossible, Err(EngineError::Feature { source: FeatureError::Bar(_), .. })));
-        assert_eq!(engine.decide(&spx(), &bar(100)).unwrap().index, 100);
+        assert_eq!(decide(&mut engine, 100).unwrap().index, 100);
     }
 
     /// A network that fails gives no decision and may be asked again; one that answers NaN holds.
@@ -439,17 +426,17 @@ mod tests {
     fn networks_that_fail_take_no_risk() {
         let mut failing = engine(|_| Err(NetworkError("out of order".into())));
         for index in 0..79 {
-            failing.decide(&spx(), &bar(index)).unwrap();
+            decide(&mut failing, index).unwrap();
         }
-        assert!(matches!(failing.decide(&spx(), &bar(79)), Err(EngineError::Network(_))));
+        assert!(matches!(decide(&mut failing, 79), Err(EngineError::Network(_))));
         failing.network.answer = follow;
-        let late = failing.decide(&spx(), &bar(79)).unwrap();
+        let late = decide(&mut failing, 79).unwrap();
         let mut fine = engine(follow);
-        (0..79).for_each(|index| drop(fine.decide(&spx(), &bar(index)).unwrap()));
-        assert_eq!(late, fine.decide(&spx(), &bar(79)).unwrap());
+        (0..79).for_each(|index| drop(decide(&mut fine, index).unwrap()));
+        assert_eq!(late, decide(&mut fine, 79).unwrap());
 
         let mut nan = engine(|_| Ok([[f32::NAN; 3]; 3]));
-        let last = (0..200).map(|index| nan.decide(&spx(), &bar(index)).unwrap()).last().unwrap();
+        let last = (0..200).map(|index| decide(&mut nan, index).unwrap()).last().unwrap();
         assert_eq!((last.reason.as_str(), last.execute), ("network_not_finite", false));
     }
 
@@ -458,7 +445,7 @@ mod tests {
     fn decisions_survive_json() {
         let mut engine = engine(follow);
         for index in 0..200 {
-            let decision = engine.decide(&spx(), &bar(index)).unwrap();
+            let decision = decide(&mut engine, index).unwrap();
             let text = serde_json::to_string(&decision).unwrap();
             assert!(!text.contains("-0.0"), "{text}");
             assert_eq!(serde_json::from_str::<Decision>(&text).unwrap(), decision);

@@ -1,8 +1,8 @@
 //! The tactical stage: bars to features, features to votes, votes to one decision.
 //!
 //! [`Engine`] wires the parts: [`FeatureState`] turns bars into the 60x7 matrix, a [`Network`] gives
-//! logits, a [`SynergySource`] the strategic context, [`aggregate`] one decision, [`levels`] its stop
-//! and target.
+//! logits, the strategic stage a [`Synergy`] as context, [`aggregate`] one decision, [`levels`] its stop and
+//! target.
 
 mod aggregate;
 mod config;
@@ -25,7 +25,7 @@ pub use intent::{Levels, confidence_multiplier, levels, scaled_size};
 pub use matrix::{
     AGENTS, COLUMNS, FEATURE_SCHEMA, Logits, Matrix, MatrixError, Network, ROWS, SCHEMA, check_matrix, matrix_from_flat,
 };
-pub use synergy::{Synergy, SynergySource, momentum_rule};
+pub use synergy::{Synergy, momentum_rule};
 
 /// Why networks gave no answer.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]

@@ -1,35 +1,9 @@
-//! Where the synergy context comes from until the strategic stage exists.
+//! The strategic context of tactical decisions, and the baseline that strategic networks are compared with.
 
 use serde::{Deserialize, Serialize};
 
 use super::config::TacticalConfig;
 use super::features::RawRow;
-
-/// Source of the synergy context of a bundle.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub enum SynergySource {
-    /// The baseline rule [`momentum_rule`].
-    #[default]
-    Momentum,
-}
-
-impl SynergySource {
-    /// Name as written in manifests and records.
-    #[must_use]
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Momentum => "Momentum",
-        }
-    }
-
-    /// The context that this source gives for a bar, if any.
-    #[must_use]
-    pub fn detect(self, row: &RawRow, config: &TacticalConfig) -> Option<Synergy> {
-        match self {
-            Self::Momentum => momentum_rule(row, config),
-        }
-    }
-}
 
 /// The strategic context of a decision (TA-34).
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -53,7 +27,7 @@ pub struct Synergy {
 /// - type: volume ratio at least 1.5: `TYPE_3` (momentum heavy), at least 1: `TYPE_2` (balanced),
 ///   below: `TYPE_1` (gap heavy).
 ///
-/// It has no memory and no claim to an edge: it stands in for the strategic stage.
+/// It has no memory and no claim to an edge: training reports compare the strategic stage with it.
 #[must_use]
 pub fn momentum_rule(row: &RawRow, config: &TacticalConfig) -> Option<Synergy> {
     let (momentum, ratio) = (row.price_momentum_5, row.volume_ratio);
@@ -70,7 +44,7 @@ pub fn momentum_rule(row: &RawRow, config: &TacticalConfig) -> Option<Synergy> {
         synergy_type: synergy_type.to_owned(),
         direction: if momentum > 0.0 { 1 } else { -1 },
         confidence: (strength * ratio.clamp(0.8, 1.2)).min(1.0),
-        source: SynergySource::Momentum.name().to_owned(),
+        source: "Momentum".to_owned(),
     })
 }
 

@@ -12,7 +12,7 @@ use tradewind_domain::strategic::{
     BarPlan, COLUMNS, CONTEXT, Candle, Decided, EventStream, HalfHours, MmdConfig, SnapshotError, StrategicEngine,
     StrategicEngineError, StrategicFeatureError, StrategicFeatures, StrategicStageConfig,
 };
-use tradewind_domain::tactical::{Engine, NetworkError, Synergy, SynergySource, TacticalConfig};
+use tradewind_domain::tactical::{Engine, NetworkError, Synergy, TacticalConfig};
 use tradewind_domain::time::Nanos;
 
 use super::series::{MINUTE, daily};
@@ -275,6 +275,23 @@ fn contexts_of_the_tactical_stage() {
     assert!(seen > 0);
 }
 
+/// ST-124: whether a bar is finished behind its answer, with the next bar or when it is asked again changes nothing.
+#[test]
+fn settling_changes_no_decision() {
+    let (mut engine, _) = engine(BarPlan::AsFed, agree);
+    for (index, (bar, lived)) in DAILY.iter().zip(LIVED.iter()).enumerate() {
+        match index % 5 {
+            0 => engine.warm(&spx(), bar).unwrap(),
+            1 => engine.settle(&spx()),
+            _ => {}
+        }
+        assert_eq!(engine.decide(&spx(), bar).unwrap(), *lived, "bar {index}");
+        for _ in 0..index % 3 {
+            engine.settle(&spx());
+        }
+    }
+}
+
 /// TA-29, TA-34, ST-1: with the strategic context the tactical stage may trade, without it the same votes hold.
 #[test]
 fn the_tactical_stage_takes_the_context() {
@@ -283,11 +300,10 @@ fn the_tactical_stage_takes_the_context() {
     let bullish = |_: &tradewind_domain::tactical::Matrix| Ok([[8.0, 0.0, -8.0], [8.0, 0.0, -8.0], [0.0, 8.0, 0.0]]);
     let decided = |context: Option<Synergy>| {
         let instruments = [instrument.clone()];
-        let mut engine =
-            Engine::new("b", TacticalConfig::default(), SynergySource::Momentum, &instruments, Votes(bullish)).unwrap();
+        let mut engine = Engine::new("b", TacticalConfig::default(), &instruments, Votes(bullish)).unwrap();
         DAILY[..100].iter().for_each(|bar| engine.warm(&spx(), bar).unwrap());
-        let first = engine.decide_in(&spx(), &DAILY[100], context).unwrap();
-        assert_eq!(engine.decide_in(&spx(), &DAILY[100], None).unwrap(), first, "the first context stays");
+        let first = engine.decide(&spx(), &DAILY[100], context).unwrap();
+        assert_eq!(engine.decide(&spx(), &DAILY[100], None).unwrap(), first, "the first context stays");
         (first.execute, first.reason, first.synergy_aligned)
     };
     let context = |direction, confidence| {

@@ -10,7 +10,6 @@ use tokio_util::sync::CancellationToken;
 use tonic::transport::Channel;
 use tradewind_domain::bar::Bar;
 use tradewind_domain::instrument::Symbol;
-use tradewind_domain::tactical::Decision;
 use tradewind_wire::bus::SequencedBar;
 use tradewind_wire::client::{Patience, until_answered};
 use tradewind_wire::convert::{bar_from_wire, bar_to_wire};
@@ -24,6 +23,7 @@ use super::metrics::Figures;
 use super::revisions::{Revision, Revisions};
 use crate::account::AccountSnapshot;
 use crate::control::Wanted;
+use crate::messages::Answer;
 use crate::record::{Driver, Entry};
 use crate::sequencer::{Engine, Input, Routing};
 
@@ -208,7 +208,7 @@ impl Bars {
     }
 
     /// Asks the bundle that serves until it answers. When the rollout names another one meanwhile, that one is asked.
-    async fn ask_stable(&mut self, in_hand: &InHand) -> Result<(Decision, String), ServeError> {
+    async fn ask_stable(&mut self, in_hand: &InHand) -> Result<(Answer, String), ServeError> {
         let mut failures = 0_u32;
         loop {
             let bundle = self.current()?.routing.stable;
@@ -217,7 +217,7 @@ impl Bars {
                 Err(reason) => Err(tonic::Status::unavailable(reason)),
             };
             let status = match outcome {
-                Ok(decision) => return Ok((decision, bundle)),
+                Ok(answer) => return Ok((answer, bundle)),
                 Err(status) => status,
             };
             failures += 1;

@@ -1,23 +1,28 @@
 //! The candidate's side of a bar, in tasks of its own: whatever the candidate does, the stable goes on.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
 use tradewind_domain::instrument::Symbol;
-use tradewind_domain::tactical::Decision;
 use tradewind_wire::v1;
 
 use super::live::Live;
 use super::metrics::Figures;
 use super::revisions::{Revision, Revisions};
 use crate::evidence::{CandidateAnswer, PairEntry, PairError};
+use crate::messages::Answer;
 use crate::record::{Entry, intent_of};
 
 /// An answer later than this counts as a deadline miss.
 pub const LATE: Duration = Duration::from_millis(100);
 /// An answer later than this is none.
 pub const DEADLINE: Duration = Duration::from_secs(1);
+/// A new bundle reads the past of each symbol at the first question about it: so long may that take in the shadow.
+const FIRST_ANSWER: Duration = Duration::from_secs(10);
+/// So long may a new bundle take until no bar waits for it any more.
+const CATCHING_UP: Duration = Duration::from_secs(60);
 /// Bars on their way through the candidate. Each is over after `DEADLINE` at most, so the queue cannot fill up at
 /// any rate that the stable can keep; a bar that finds it full has no evidence.
 const QUEUE: usize = 4096;
@@ -34,7 +39,7 @@ pub struct Job {
     /// When the bar came.
     pub asked_at: Instant,
     /// Who waits for the decision, if the candidate is to drive. Always answered within the deadline.
-    pub drives: Option<oneshot::Sender<Option<Decision>>>,
+    pub drives: Option<oneshot::Sender<Option<Answer>>>,
     /// The journal entry of the bar, once it is written.
     pub entry: oneshot::Receiver<Entry>,
 }
@@ -42,7 +47,7 @@ pub struct Job {
 #[derive(Debug)]
 struct Answered {
     entry: oneshot::Receiver<Entry>,
-    answer: Result<(Decision, bool), String>,
+    answer: Result<(Answer, bool), String>,
 }
 
 /// Where the bar loop leaves bars for the candidate.
@@ -72,16 +77,19 @@ impl Candidates {
 
 /// Asks the candidate bar by bar. A bar whose time is over is answered at once, so a slow candidate catches up.
 async fn ask(revisions: Revisions, mut queue: mpsc::Receiver<Job>, answers: mpsc::Sender<Answered>, figures: Figures) {
-    let mut client: Option<Revision> = None;
+    let mut client: Option<Client> = None;
     while let Some(job) = queue.recv().await {
         let answer = ask_once(&revisions, &mut client, &job).await;
+        if let Some(client) = client.as_mut().filter(|client| queue.is_empty() || client.since.elapsed() > CATCHING_UP) {
+            client.caught_up = true;
+        }
         figures.candidate(&answer);
         if let Err(reason) = &answer {
             tracing::warn!(bundle = job.bundle, symbol = %job.symbol, index = job.bar.index, reason, "candidate is silent");
         }
         if let Some(drives) = job.drives {
             // The bar loop may be stopping.
-            let _ = drives.send(answer.as_ref().ok().map(|(decision, _)| decision.clone()));
+            let _ = drives.send(answer.as_ref().ok().map(|(answer, _)| answer.clone()));
         }
         if answers.send(Answered { entry: job.entry, answer }).await.is_err() {
             return;
@@ -89,24 +97,53 @@ async fn ask(revisions: Revisions, mut queue: mpsc::Receiver<Job>, answers: mpsc
     }
 }
 
-async fn ask_once(revisions: &Revisions, client: &mut Option<Revision>, job: &Job) -> Result<(Decision, bool), String> {
-    let mut counted_from = job.asked_at;
-    if client.as_ref().is_none_or(|known| known.bundle() != job.bundle) {
-        let mut new = revisions.client(&job.bundle)?;
-        // The handshake of a new connection says nothing about the bundle: it is done before the clock of lateness starts.
-        new.connect(DEADLINE).await;
-        *client = Some(new);
-        counted_from = Instant::now();
+/// A bundle that is asked, and how far it is with the past: what it needs for that says nothing about its decisions, so
+/// the clock of lateness starts behind it.
+#[derive(Debug)]
+struct Client {
+    revision: Revision,
+    since: Instant,
+    /// Symbols that it has answered for.
+    answered: BTreeSet<Symbol>,
+    /// No bar has waited for it once.
+    caught_up: bool,
+}
+
+impl Client {
+    async fn connect(revisions: &Revisions, bundle: &str) -> Result<Self, String> {
+        let mut revision = revisions.client(bundle)?;
+        revision.connect(DEADLINE).await;
+        Ok(Self { revision, since: Instant::now(), answered: BTreeSet::new(), caught_up: false })
     }
-    let left = DEADLINE.saturating_sub(job.asked_at.elapsed());
-    let Some(client) = client.as_mut().filter(|_| !left.is_zero()) else {
-        return Err(format!("no answer within {} ms", DEADLINE.as_millis()));
-    };
-    let decision = client
-        .decide(&job.symbol, &job.bar, left)
-        .await
-        .map_err(|status| format!("{:?}: {}", status.code(), status.message()))?;
-    Ok((decision, counted_from.elapsed() > LATE))
+
+    /// The answer, and whether it is late.
+    async fn ask(&mut self, job: &Job) -> Result<(Answer, bool), String> {
+        let counted_from = if self.caught_up { job.asked_at } else { Instant::now() };
+        let first = !self.answered.contains(&job.symbol);
+        // Who waits for a driver does not wait for its past.
+        let patience = if first && job.drives.is_none() { FIRST_ANSWER } else { DEADLINE };
+        let left = patience.saturating_sub(counted_from.elapsed());
+        if left.is_zero() {
+            return Err(format!("no answer within {} ms", patience.as_millis()));
+        }
+        let answer = self
+            .revision
+            .decide(&job.symbol, &job.bar, left)
+            .await
+            .map_err(|status| format!("{:?}: {}", status.code(), status.message()))?;
+        self.answered.insert(job.symbol.clone());
+        Ok((answer, !first && counted_from.elapsed() > LATE))
+    }
+}
+
+async fn ask_once(revisions: &Revisions, client: &mut Option<Client>, job: &Job) -> Result<(Answer, bool), String> {
+    if client.as_ref().is_none_or(|known| known.revision.bundle() != job.bundle) {
+        *client = Some(Client::connect(revisions, &job.bundle).await?);
+    }
+    match client {
+        Some(client) => client.ask(job).await,
+        None => Err(format!("no client of bundle {}", job.bundle)),
+    }
 }
 
 /// Writes the evidence down, in the order of the bars.
@@ -115,7 +152,7 @@ async fn record(live: Live, mut answered: mpsc::Receiver<Answered>, failed: mpsc
         // Dropped when the process stops before the bar was decided: after the restart the bar comes again.
         let Ok(entry) = entry.await else { continue };
         let answer = match answer {
-            Ok((decision, late)) => CandidateAnswer::Answered { intent: intent_of(&decision, entry.bar.close), late },
+            Ok((answer, late)) => CandidateAnswer::Answered { intent: intent_of(&answer.decision, entry.bar.close), late },
             Err(reason) => CandidateAnswer::Silent { reason },
         };
         let Some(pair) = PairEntry::of(&entry, answer) else { continue };

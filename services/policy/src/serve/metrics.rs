@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use opentelemetry::KeyValue;
 use opentelemetry::metrics::{Counter, Gauge, Histogram};
-use tradewind_domain::tactical::Decision;
 use tradewind_wire::telemetry::Metrics;
 
+use crate::messages::Answer;
 use crate::record::DecisionRecord;
 
 /// Upper ends of the latency buckets, seconds.
@@ -51,7 +51,7 @@ impl Figures {
     }
 
     /// The candidate answered a bar, or did not.
-    pub fn candidate(&self, answer: &Result<(Decision, bool), String>) {
+    pub fn candidate(&self, answer: &Result<(Answer, bool), String>) {
         let kind = match answer {
             Ok((_, false)) => "in_time",
             Ok((_, true)) => "late",

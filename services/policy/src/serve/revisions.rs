@@ -7,14 +7,13 @@ use tonic::Status;
 use tonic::transport::Channel;
 use tradewind_crds::names;
 use tradewind_domain::instrument::Symbol;
-use tradewind_domain::tactical::Decision;
 use tradewind_wire::client::{channel, within};
 use tradewind_wire::tls::Security;
 use tradewind_wire::v1;
 use tradewind_wire::v1::inference_client::InferenceClient;
 use tradewind_wire::v1::process_client::ProcessClient;
 
-use crate::messages::{Question, decision_from_wire};
+use crate::messages::{Answer, Question, answer_from_wire};
 
 /// gRPC port of every process.
 const PORT: u16 = 9000;
@@ -78,10 +77,10 @@ impl Revision {
     ///
     /// # Errors
     /// What the service or the transport says, or `INTERNAL` for an answer that cannot be used.
-    pub async fn decide(&mut self, symbol: &Symbol, bar: &v1::Bar, deadline: Duration) -> Result<Decision, Status> {
+    pub async fn decide(&mut self, symbol: &Symbol, bar: &v1::Bar, deadline: Duration) -> Result<Answer, Status> {
         let question = Question { bundle: self.bundle.clone(), symbol: symbol.clone(), index: bar.index };
         let request = v1::DecideRequest { bar: Some(bar.clone()), bundle: self.bundle.clone() };
         let answer = within(deadline, self.client.decide(request)).await?;
-        decision_from_wire(&answer, &question).map_err(|error| Status::internal(error.to_string()))
+        answer_from_wire(&answer, &question).map_err(|error| Status::internal(error.to_string()))
     }
 }

@@ -7,9 +7,14 @@ use tradewind_domain::bar::Bar;
 use tradewind_domain::gates::AccountState;
 use tradewind_domain::instrument::{Lots, Symbol, Ticks};
 use tradewind_domain::money::Money;
+use tradewind_domain::strategic::decision::{
+    DecisionConfig, EnsembleWeights, FallbackCause, ModelParameters, Request, fall_back,
+};
+use tradewind_domain::strategic::synergy::{AcceptedEvent, SignalKind, SynergyType};
+use tradewind_domain::strategic::{Decided, SynergyDetected};
 use tradewind_domain::tactical::Decision;
 use tradewind_domain::time::{NANOS_PER_DAY, Nanos};
-use tradewind_policy::{AccountFigures, AccountSnapshot, Control, Settings, Trading};
+use tradewind_policy::{AccountFigures, AccountSnapshot, Answer, Control, Settings, Trading};
 
 pub(crate) const STABLE: &str = "aaaaaaaaaaaa";
 pub(crate) const CANDIDATE: &str = "bbbbbbbbbbbb";
@@ -77,6 +82,42 @@ pub(crate) fn decision(bundle: &str, symbol: &Symbol, bar: &Bar, flip: bool) -> 
         confidence_multiplier: if acts { 1.0 } else { 0.0 },
         atr: 3.0,
     }
+}
+
+/// The same as the whole answer of inference, on a bar without an event.
+pub(crate) fn answer(bundle: &str, symbol: &Symbol, bar: &Bar, flip: bool) -> Answer {
+    Answer { decision: decision(bundle, symbol, bar, flip), strategic: None }
+}
+
+/// An event of this bar that came before there was a matrix.
+pub(crate) fn strategic(version: &str, symbol: &Symbol, bar: &Bar) -> Decided {
+    let synergy = AcceptedEvent { synergy_type: SynergyType::Type2, direction: 1, confidence: 0.7 };
+    let event_id = format!("{symbol}/{}/TYPE_2", bar.index);
+    let request = Request {
+        event_id: &event_id,
+        symbol,
+        index: bar.index,
+        detected_at: bar.close_time,
+        bar_close_time: bar.close_time,
+        synergy,
+        volatility: None,
+        regime_label: None,
+    };
+    let model = ModelParameters::new(version, [1.0; 3], EnsembleWeights::default(), true).unwrap();
+    let decision = fall_back(&request, None, FallbackCause::WarmingUp, &model, &DecisionConfig::default());
+    let event = SynergyDetected {
+        schema_version: 1,
+        event_id: event_id.clone(),
+        symbol: symbol.clone(),
+        bar_close_time: bar.close_time,
+        detected_at: bar.close_time,
+        synergy_type: SynergyType::Type2,
+        direction: 1,
+        confidence: 0.7,
+        signal_sequence: [SignalKind::Mlmi, SignalKind::Fvg, SignalKind::Nwrqk],
+        volatility_30: None,
+    };
+    Decided { event, decision }
 }
 
 pub(crate) fn account(equity: i64) -> AccountSnapshot {

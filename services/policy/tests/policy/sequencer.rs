@@ -2,14 +2,14 @@
 
 use std::collections::BTreeSet;
 
-use crate::fixture::{CANDIDATE, PAPER, STABLE, account, decision, holding, settings, stream};
+use crate::fixture::{CANDIDATE, PAPER, STABLE, account, answer, holding, settings, strategic, stream};
 use proptest::prelude::*;
 use tradewind_domain::gates::AccountState;
 use tradewind_domain::money::Money;
 use tradewind_journal::testing::{Death, FaultyLog};
 use tradewind_journal::{Journal, JournalError, MemoryLog};
 use tradewind_policy::{
-    AccountSnapshot, Control, DECISIONS_FILE, Driver, Engine, Entry, Input, Routing, SequencerError, Trading, read_ledger,
+    AccountSnapshot, Answer, Control, DECISIONS_FILE, Driver, Engine, Entry, Input, Routing, SequencerError, Trading, read_ledger,
 };
 
 fn rollout(step: u32, weight_bps: u32) -> Routing {
@@ -31,8 +31,8 @@ fn run_with(
     let due = engine.last_sequence() + 1;
     let mut entries = Vec::new();
     for (sequence, symbol, bar) in stream(len).into_iter().filter(|(sequence, ..)| *sequence >= due) {
-        let stable = decision(STABLE, &symbol, &bar, false);
-        let candidate = routing.candidate.as_ref().map(|bundle| decision(bundle, &symbol, &bar, true));
+        let stable = answer(STABLE, &symbol, &bar, false);
+        let candidate = routing.candidate.as_ref().map(|bundle| answer(bundle, &symbol, &bar, true));
         let (symbol, bar) = (&symbol, &bar);
         entries.push(engine.decide(Input { sequence, symbol, bar, routing, control, account, stable, candidate })?.clone());
     }
@@ -66,7 +66,7 @@ fn one_record_per_bar_and_the_newest_can_be_asked_again() {
         routing: &routing,
         control: PAPER,
         account: &account,
-        stable: decision(STABLE, &symbol, &bar, true),
+        stable: answer(STABLE, &symbol, &bar, true),
         candidate: None,
     };
     assert_eq!(engine.decide(ask(sequence)).unwrap(), &entries[399], "the first answer stands");
@@ -137,7 +137,7 @@ fn the_candidate_drives_its_share_of_sessions() {
 fn a_silent_candidate_falls_back_to_the_stable_and_the_record_says_so() {
     let (mut engine, _) = fresh();
     let (sequence, symbol, bar) = stream(1).pop().unwrap();
-    let stable = decision(STABLE, &symbol, &bar, false);
+    let stable = answer(STABLE, &symbol, &bar, false);
     let account = account(1_000_000);
     let routing = rollout(1, 10_000);
     let input = Input {
@@ -152,6 +152,32 @@ fn a_silent_candidate_falls_back_to_the_stable_and_the_record_says_so() {
     };
     let record = &engine.decide(input).unwrap().record;
     assert_eq!((record.driver, record.bundle.as_str(), record.fallback), (Driver::Stable, STABLE, true));
+}
+
+/// ST-128: the event and the decision on it are written down as the driver had them, and survive the journal.
+#[test]
+fn the_strategic_decision_of_the_driver_is_recorded() {
+    let (mut engine, log) = fresh();
+    let (sequence, symbol, bar) = stream(1).pop().unwrap();
+    let answers = [STABLE, CANDIDATE]
+        .map(|bundle| Answer { strategic: Some(strategic(bundle, &symbol, &bar)), ..answer(bundle, &symbol, &bar, false) });
+    let [stable, candidate] = answers;
+    let (account, routing) = (account(1_000_000), rollout(1, 10_000));
+    let input = Input {
+        sequence,
+        symbol: &symbol,
+        bar: &bar,
+        routing: &routing,
+        control: PAPER,
+        account: &account,
+        stable,
+        candidate: Some(candidate.clone()),
+    };
+    assert_eq!(engine.decide(input).unwrap().record.strategic, candidate.strategic);
+    let line = serde_json::to_string(&log.records()[0].record).unwrap();
+    assert!(line.contains(r#""eventId":"SPX/0/TYPE_2""#), "{line}");
+    let read: tradewind_policy::DecisionRecord = serde_json::from_str(&line).unwrap();
+    assert_eq!(read.strategic, candidate.strategic);
 }
 
 #[test]

@@ -10,9 +10,10 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use sha2::{Digest, Sha256};
 use tradewind_crds::{RiskProfile, TradingPolicy};
 use tradewind_domain::instrument::Symbol;
+use tradewind_inference::Networks;
 use tradewind_journal::{Journal, Log};
 use tradewind_market::{Interval, Source, load};
-use tradewind_nets::TacticalNetwork;
+use tradewind_nets::{StrategicPolicies, TacticalNetwork};
 use tradewind_policy::{Entry, Report};
 use tradewind_replay::{Comparison, Journals, Ledgers, MemoryJournals, Pipeline, Served, Setup, Summary, read_manifest};
 use tradewind_wire::config::TradingConfig;
@@ -31,18 +32,24 @@ struct Arguments {
     /// YAML with a RiskProfile
     #[arg(long)]
     profile: PathBuf,
+    /// Checkpoint file of the strategic stage
+    #[arg(long)]
+    strategic: PathBuf,
     /// Checkpoint file of the tactical stage
     #[arg(long)]
-    checkpoint: PathBuf,
+    tactical: PathBuf,
     /// trading.json as the cluster has it (ConfigMap of the policy), instead of one made from the manifests
     #[arg(long)]
     trading_file: Option<PathBuf>,
     /// Bundle id that records carry (status.stable.bundle of the policy)
     #[arg(long, default_value = "000000000000")]
     bundle: String,
-    /// Checkpoint file of a candidate, compared in the shadow as a rollout does; ledgers do not change by it
+    /// Strategic checkpoint of a candidate, compared in the shadow as a rollout does; ledgers do not change by it
     #[arg(long)]
-    candidate: Option<PathBuf>,
+    candidate_strategic: Option<PathBuf>,
+    /// Tactical checkpoint of a candidate; of the two, one that is not given is the stable's
+    #[arg(long)]
+    candidate_tactical: Option<PathBuf>,
     /// Directory or http(s) prefix of the recordings
     #[arg(long)]
     bars: String,
@@ -96,20 +103,20 @@ impl Until {
 fn main() -> anyhow::Result<()> {
     let arguments = Arguments::parse();
     let setup_began = Instant::now();
-    let (setup, network) = prepare(&arguments)?;
+    let (setup, networks) = prepare(&arguments)?;
     let bars = recorded(&arguments, &setup)?;
     eprintln!("{} bars read in {:.1} s", bars.len(), setup_began.elapsed().as_secs_f64());
-    let candidate = arguments.candidate.as_deref().map(served).transpose()?;
+    let candidate = candidate(&arguments)?;
     let began = Instant::now();
     let (report, entries, records) = match &arguments.data {
         None => {
             let journals = MemoryJournals::default();
-            let report = run(&setup, network, candidate, journals.handles(), &bars)?;
+            let report = run(&setup, networks, candidate, journals.handles(), &bars)?;
             (report, journals.decisions.records(), journals.execution.records())
         }
         Some(directory) => {
             std::fs::create_dir_all(directory).with_context(|| format!("creating {}", directory.display()))?;
-            let report = run(&setup, network, candidate, Journals::on_disk(directory)?, &bars)?;
+            let report = run(&setup, networks, candidate, Journals::on_disk(directory)?, &bars)?;
             let mut decisions = Journal::<Entry>::open(&directory.join(tradewind_policy::DECISIONS_FILE))?;
             let mut execution =
                 Journal::<tradewind_execution::Record>::open(&directory.join(tradewind_execution::serve::ORDERS_FILE))?;
@@ -131,25 +138,46 @@ fn main() -> anyhow::Result<()> {
     Ok(())
 }
 
-fn prepare(arguments: &Arguments) -> anyhow::Result<(Setup, TacticalNetwork)> {
+fn prepare(arguments: &Arguments) -> anyhow::Result<(Setup, Networks)> {
     let text = |path: &Path| std::fs::read_to_string(path).with_context(|| format!("reading {}", path.display()));
     let name = |path: &Path| path.display().to_string();
     let policy: TradingPolicy = read_manifest(&name(&arguments.policy), &text(&arguments.policy)?, "TradingPolicy")?;
     let profile: RiskProfile = read_manifest(&name(&arguments.profile), &text(&arguments.profile)?, "RiskProfile")?;
-    let network = served(&arguments.checkpoint)?;
-    let sha256 = network.sha256().to_owned();
-    let mut setup = Setup::new(&policy, &profile, Served { bundle: &arguments.bundle, sha256: &sha256 })?;
+    let (strategic, tactical) = (strategic(&arguments.strategic)?, tactical(&arguments.tactical)?);
+    let served = Served { bundle: &arguments.bundle, strategic_sha256: strategic.sha256(), tactical_sha256: tactical.sha256() };
+    let mut setup = Setup::new(&policy, &profile, served)?;
     if let Some(path) = &arguments.trading_file {
         setup = Setup::of_files(&policy, &profile, TradingConfig::load(path)?, setup.bundle)?;
     }
-    Ok((setup, network))
+    Ok((setup, Networks::new(strategic, tactical)))
 }
 
-/// A checkpoint, checked as inference checks it.
-fn served(path: &Path) -> anyhow::Result<TacticalNetwork> {
+/// The networks of the candidate, if one is asked for.
+fn candidate(arguments: &Arguments) -> anyhow::Result<Option<Networks>> {
+    if arguments.candidate_strategic.is_none() && arguments.candidate_tactical.is_none() {
+        return Ok(None);
+    }
+    let strategic = strategic(arguments.candidate_strategic.as_ref().unwrap_or(&arguments.strategic))?;
+    let tactical = tactical(arguments.candidate_tactical.as_ref().unwrap_or(&arguments.tactical))?;
+    Ok(Some(Networks::new(strategic, tactical)))
+}
+
+/// A strategic checkpoint, checked as inference checks it.
+fn strategic(path: &Path) -> anyhow::Result<StrategicPolicies> {
+    let (bytes, sha256) = checkpoint(path)?;
+    StrategicPolicies::from_bytes(&bytes, &sha256).map_err(|faults| anyhow::anyhow!("{} is refused: {faults}", path.display()))
+}
+
+/// A tactical checkpoint, checked as inference checks it.
+fn tactical(path: &Path) -> anyhow::Result<TacticalNetwork> {
+    let (bytes, sha256) = checkpoint(path)?;
+    TacticalNetwork::from_bytes(&bytes, &sha256).map_err(|faults| anyhow::anyhow!("{} is refused: {faults}", path.display()))
+}
+
+fn checkpoint(path: &Path) -> anyhow::Result<(Vec<u8>, String)> {
     let bytes = std::fs::read(path).with_context(|| format!("reading {}", path.display()))?;
     let sha256 = hex::encode(Sha256::digest(&bytes));
-    TacticalNetwork::from_bytes(&bytes, &sha256).map_err(|faults| anyhow::anyhow!("{} is refused: {faults}", path.display()))
+    Ok((bytes, sha256))
 }
 
 /// The stream as the market process publishes it: number in the vector + 1 = sequence.
@@ -171,12 +199,12 @@ fn recorded(arguments: &Arguments, setup: &Setup) -> anyhow::Result<Vec<v1::Bar>
 
 fn run(
     setup: &Setup,
-    network: TacticalNetwork,
-    candidate: Option<TacticalNetwork>,
+    networks: Networks,
+    candidate: Option<Networks>,
     journals: Journals,
     bars: &[v1::Bar],
 ) -> anyhow::Result<Option<Report>> {
-    let mut pipeline = Pipeline::open(setup, network, journals)?;
+    let mut pipeline = Pipeline::open(setup, networks, journals)?;
     if let Some(candidate) = candidate {
         pipeline.compare(setup, CANDIDATE, candidate)?;
     }

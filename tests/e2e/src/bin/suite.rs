@@ -123,6 +123,8 @@ fn programs(tools: &Path) -> Vec<(&'static str, String)> {
 fn cluster(tree: &Tree, filter: &str, total: &mut Counts) -> Result<Environment> {
     let console = Console::new();
     console.chapter("Scenarios on a real Kubernetes");
+    artifacts::binaries(tree, &console)?;
+    artifacts::foreign_checkpoint(tree, &console)?;
     let environment = Environment::local(tree.clone(), console, "suite")?;
     match on_cluster(&environment, filter) {
         Ok(counts) => total.add(counts),

@@ -15,10 +15,14 @@ use crate::kubectl::{Poll, text};
 const NAME: &str = "fall";
 /// A model that trades in nearly every bar: the trained ones hardly lose in those years.
 const CHECKPOINT: &str = "spoiled-overtrader";
+/// Value of a full-size trade: as large as an order may be.
+const BASE_NOTIONAL: u32 = 250_000;
 /// Allowed fall from the highest equity: the sample's 20 % would take larger positions than its limits allow.
-const MAX_DRAWDOWN_BPS: u32 = 500;
+const MAX_DRAWDOWN_BPS: u32 = 600;
+/// Bars of both indices to the middle of 2008.
+const BEFORE_THE_FALL: usize = 4_780;
 
-/// Replays June 2007 to the end of 2010, waits for the breaker, and clears it by its id.
+/// Replays the years before at once and the fall at a pace, waits for the breaker, and clears it by its id.
 ///
 /// # Errors
 /// When it does not fire, lets an entry through, or clears by another id.
@@ -26,16 +30,18 @@ pub fn run(environment: &Environment) -> Result<String> {
     let spec = PolicySpec {
         name: NAME,
         risk_profile: NAME,
-        checkpoint: CHECKPOINT,
+        tactical: CHECKPOINT,
         feed: NAME,
         placement: "Shared",
+        base_notional: BASE_NOTIONAL,
         ..PolicySpec::SAMPLE
     };
     setup::namespace(environment, NAME)?;
     environment.kubectl.apply(NAME, &manifests::risk_profile_with(NAME, MAX_DRAWDOWN_BPS))?;
-    setup::checkpoint(environment, NAME, spec.checkpoint)?;
+    setup::checkpoint(environment, NAME, spec.strategic)?;
+    setup::checkpoint(environment, NAME, spec.tactical)?;
     environment.kubectl.apply(NAME, &manifests::trading_policy(&spec))?;
-    feed::start_from(environment, feed::BARS_OF_2008, NAME, 25)?;
+    feed::start_after(environment, NAME, BEFORE_THE_FALL, 25)?;
     let fired = until(environment, "the breaker to fire", |profile| !text(profile, "/status/breaker/id").is_empty())?;
     let why = text(&fired, "/status/breaker/reason").to_owned();
     ensure!(text(&fired, "/status/breaker/id") == "drawdown-1", "the breaker is {}", fired["status"]["breaker"]);
@@ -65,7 +71,7 @@ pub fn run(environment: &Environment) -> Result<String> {
 
 /// Waits until the profile is as wanted.
 fn until(environment: &Environment, what: &str, wanted: impl Fn(&Value) -> bool) -> Result<Value> {
-    environment.kubectl.until(what, Duration::from_secs(120), || {
+    environment.kubectl.until(what, Duration::from_secs(240), || {
         let profile = environment.kubectl.get(NAME, &["riskprofile/fall"])?.context("the profile does not exist")?;
         Ok(if wanted(&profile) { Poll::Ready(profile) } else { Poll::NotYet(profile["status"].to_string()) })
     })

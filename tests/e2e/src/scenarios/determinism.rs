@@ -17,7 +17,7 @@ use crate::kubectl::{Poll, text};
 pub const BARS: usize = 5_031;
 
 /// Name of namespace, policy, profile and feed of the replay.
-const FIXED: &str = "fixed";
+pub const FIXED: &str = "fixed";
 const FIXED_POLICY: PolicySpec<'static> =
     PolicySpec { name: FIXED, risk_profile: FIXED, feed: FIXED, placement: "Shared", ..PolicySpec::SAMPLE };
 
@@ -105,25 +105,19 @@ fn in_one_process(environment: &Environment, spec: &PolicySpec<'_>, bundle: &str
     let (policy, profile) = (folder.join("policy.yaml"), folder.join("profile.yaml"));
     fs::write(&policy, manifests::trading_policy(spec))?;
     fs::write(&profile, manifests::risk_profile(spec.risk_profile))?;
-    let paths = [policy, profile, environment.tree.checkpoint(spec.checkpoint), environment.tree.bars(), folder.join("out")];
-    let words: Vec<String> = paths.iter().map(|p| p.to_string_lossy().into_owned()).collect();
-    let arguments = [
-        "--policy",
-        &words[0],
-        "--profile",
-        &words[1],
-        "--checkpoint",
-        &words[2],
-        "--bars",
-        &words[3],
-        "--out",
-        &words[4],
-        "--bundle",
-        bundle,
-        "--json",
+    let tree = &environment.tree;
+    let paths = [
+        ("--policy", policy),
+        ("--profile", profile),
+        ("--strategic", tree.checkpoint(spec.strategic)),
+        ("--tactical", tree.checkpoint(spec.tactical)),
+        ("--bars", tree.bars()),
+        ("--out", folder.join("out")),
     ];
-    let output =
-        Run::new(environment.tree.program("tradewind-replay"), &arguments).deadline(Duration::from_secs(300)).output()?;
+    let words: Vec<String> = paths.iter().map(|(_, path)| path.to_string_lossy().into_owned()).collect();
+    let mut arguments: Vec<&str> = paths.iter().zip(&words).flat_map(|((flag, _), path)| [*flag, path.as_str()]).collect();
+    arguments.extend(["--bundle", bundle, "--json"]);
+    let output = Run::new(tree.program("tradewind-replay"), &arguments).deadline(Duration::from_secs(300)).output()?;
     let json = output.find('{').map(|at| &output[at..]).context("the replay printed no JSON")?;
     let summary: serde_json::Value =
         serde_json::from_str(json).with_context(|| format!("the replay's summary is no JSON: {json}"))?;

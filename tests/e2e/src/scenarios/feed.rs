@@ -5,25 +5,27 @@ use anyhow::Result;
 use crate::artifacts::IMAGE;
 use crate::environment::{Environment, SYSTEM};
 
-/// Where the file server of the samples serves the bars: all of them.
-pub const BARS: &str = "http://checkpoints.trading.svc/bars";
-/// The same for June 2007 to the end of 2010 only.
-pub const BARS_OF_2008: &str = "http://checkpoints.trading.svc/bars/of-2008";
+/// Where the file server of the samples serves the bars.
+const BARS: &str = "http://checkpoints.trading.svc/bars";
 
-/// Starts the replay of both indices into `feed`, at most `bars_per_second` bars a second (0: as fast as they are taken).
+/// Bars that each feed begins with: the strategic features of both indices warm up on 594 each.
+pub const HEAD_START: usize = 1300;
+
+/// Starts the replay of both indices into `feed`, behind the head start at most `bars_per_second` bars a second (0: as fast
+/// as they are taken).
 ///
 /// # Errors
 /// When the API server refuses the objects.
 pub fn start(environment: &Environment, feed: &str, bars_per_second: u32) -> Result<()> {
-    start_from(environment, BARS, feed, bars_per_second)
+    start_after(environment, feed, HEAD_START, bars_per_second)
 }
 
-/// The same from another folder of the file server.
+/// The same with another head start.
 ///
 /// # Errors
 /// When the API server refuses the objects.
-pub fn start_from(environment: &Environment, bars: &str, feed: &str, bars_per_second: u32) -> Result<()> {
-    environment.kubectl.apply(SYSTEM, &deployment(bars, feed, bars_per_second))?;
+pub fn start_after(environment: &Environment, feed: &str, head_start: usize, bars_per_second: u32) -> Result<()> {
+    environment.kubectl.apply(SYSTEM, &deployment(feed, head_start, bars_per_second))?;
     Ok(())
 }
 
@@ -37,7 +39,7 @@ pub fn stop(environment: &Environment, feed: &str) -> Result<()> {
 }
 
 /// The pod is what the chart makes for `market.enabled`, so that it passes the same admission and network policies.
-fn deployment(bars: &str, feed: &str, bars_per_second: u32) -> String {
+fn deployment(feed: &str, head_start: usize, bars_per_second: u32) -> String {
     format!(
         r#"apiVersion: apps/v1
 kind: Deployment
@@ -58,7 +60,7 @@ spec:
           image: {IMAGE}
           imagePullPolicy: IfNotPresent
           command: [tradewind-market]
-          args: [replay, --bars={bars}, "--symbols=SPX,IXIC", --feed={feed}, --bars-per-second={bars_per_second}, "--nats=tls://tradewind-nats.{SYSTEM}.svc:4222"]
+          args: [replay, --bars={BARS}, "--symbols=SPX,IXIC", --feed={feed}, --bars-per-second={bars_per_second}, --head-start={head_start}, "--nats=tls://tradewind-nats.{SYSTEM}.svc:4222"]
           securityContext: {{allowPrivilegeEscalation: false, readOnlyRootFilesystem: true, capabilities: {{drop: [ALL]}}}}
           resources: {{requests: {{cpu: 20m, memory: 32Mi}}, limits: {{memory: 128Mi}}}}
           volumeMounts: [{{name: tls, mountPath: /etc/tradewind/tls, readOnly: true}}]

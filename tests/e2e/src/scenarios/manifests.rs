@@ -7,8 +7,10 @@ pub struct PolicySpec<'a> {
     pub name: &'a str,
     /// Name of its RiskProfile.
     pub risk_profile: &'a str,
+    /// Name of its strategic checkpoint.
+    pub strategic: &'a str,
     /// Name of its tactical checkpoint.
-    pub checkpoint: &'a str,
+    pub tactical: &'a str,
     /// Feed that it reads.
     pub feed: &'a str,
     /// `Pinned` or `Shared`.
@@ -19,6 +21,8 @@ pub struct PolicySpec<'a> {
     pub deadline: &'a str,
     /// Score from which the tactical stage acts, in basis points: another one makes another bundle.
     pub execution_threshold_bps: u32,
+    /// Value of a full-size trade.
+    pub base_notional: u32,
     /// How long a rollout looks at its candidate.
     pub pace: Pace,
 }
@@ -44,12 +48,14 @@ impl PolicySpec<'static> {
     pub const SAMPLE: Self = Self {
         name: "indices",
         risk_profile: "main",
-        checkpoint: "tactical-a",
+        strategic: "strategic-a",
+        tactical: "tactical-a",
         feed: "default",
         placement: "Pinned",
         inference_cpus: 1,
         deadline: "15m",
         execution_threshold_bps: 6500,
+        base_notional: 100_000,
         pace: Pace::SAMPLE,
     };
 }
@@ -79,12 +85,12 @@ spec:
 
 /// A ModelCheckpoint served by the static file server of the samples.
 #[must_use]
-pub fn checkpoint(name: &str, uri: &str, sha256: &str) -> String {
+pub fn checkpoint(name: &str, role: &str, uri: &str, sha256: &str) -> String {
     format!(
         r#"apiVersion: tradewind.dev/v1alpha1
 kind: ModelCheckpoint
 metadata: {{name: {name}}}
-spec: {{role: Tactical, source: {{uri: "{uri}", sha256: "{sha256}"}}}}
+spec: {{role: {role}, source: {{uri: "{uri}", sha256: "{sha256}"}}}}
 "#
     )
 }
@@ -92,8 +98,8 @@ spec: {{role: Tactical, source: {{uri: "{uri}", sha256: "{sha256}"}}}}
 /// A TradingPolicy for the two recorded indices.
 #[must_use]
 pub fn trading_policy(spec: &PolicySpec<'_>) -> String {
-    let PolicySpec { name, risk_profile, checkpoint, feed, placement, inference_cpus, deadline, execution_threshold_bps, pace } =
-        spec;
+    let PolicySpec { name, risk_profile, strategic, tactical, feed, placement, inference_cpus, deadline, .. } = spec;
+    let PolicySpec { execution_threshold_bps, base_notional, pace, .. } = spec;
     let ([shadow, first, second], misses) = (pace.bars, pace.max_deadline_miss_bps);
     format!(
         r#"apiVersion: tradewind.dev/v1alpha1
@@ -105,8 +111,10 @@ spec:
   instruments: [{{symbol: SPX, pointValue: "1", tick: "0.01", lot: "1"}}, {{symbol: IXIC, pointValue: "1", tick: "0.01", lot: "1"}}]
   trading: Paper
   mode: Standard
-  models: {{tactical: {{checkpointRef: {{name: {checkpoint}}}}}}}
-  tactical: {{executionThresholdBps: {execution_threshold_bps}}}
+  models: {{strategic: {{checkpointRef: {{name: {strategic}}}}}, tactical: {{checkpointRef: {{name: {tactical}}}}}}}
+  strategic: {{bars: AsFed, synergyWindowBars: 40, minSynergyConfidenceBps: 2500, contextBars: 64}}
+  tactical: {{executionThresholdBps: {execution_threshold_bps}, minSynergyConfidenceBps: 2500}}
+  sizing: {{baseNotional: "{base_notional}"}}
   rollout:
     shadow: {{minBars: {shadow}}}
     steps: [{{weightBps: 1000, minBars: {first}}}, {{weightBps: 5000, minBars: {second}}}]

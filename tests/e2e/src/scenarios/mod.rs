@@ -4,6 +4,7 @@ pub mod breaker;
 pub mod determinism;
 pub mod faults;
 pub mod feed;
+pub mod foreign;
 pub mod halt;
 pub mod ledger;
 pub mod manifests;
@@ -54,7 +55,7 @@ pub fn demo() -> impl Iterator<Item = &'static Scenario> {
 const POLICY: PolicySpec<'static> = PolicySpec::SAMPLE;
 
 /// The scenarios in the order in which they build on each other.
-pub const ALL: [Scenario; 19] = [
+pub const ALL: [Scenario; 20] = [
     Scenario { name: "serving", claim: "samples applied with kubectl trade on paper", run: serving },
     Scenario { name: "pinning", claim: "inference, risk and execution run on the CPUs that they asked for", run: pinned },
     Scenario {
@@ -122,6 +123,11 @@ pub const ALL: [Scenario; 19] = [
         claim: "cluster and one process give the same bytes for 20 years of bars",
         run: determinism::run,
     },
+    Scenario {
+        name: "foreign",
+        claim: "a checkpoint written by numpy is converted, verified and served, and decides what ONNX Runtime says",
+        run: foreign::run,
+    },
 ];
 
 /// Pace of the feed: slow enough that a rollout finds bars, fast enough that it takes seconds.
@@ -160,7 +166,7 @@ pub fn run_some(environment: &Environment, filter: &str) -> Result<Counts> {
 
 fn serving(environment: &Environment) -> Result<String> {
     setup::policy(environment, TRADING, &POLICY)?;
-    determinism::until_decided(environment, TRADING, POLICY.name, 200)?;
+    determinism::until_decided(environment, TRADING, POLICY.name, feed::HEAD_START + 50)?;
     environment.kubectl.output(&["get", "tp,rp,mc", "-n", TRADING])
 }
 
@@ -188,12 +194,12 @@ fn rolled_back(environment: &Environment) -> Result<String> {
 }
 
 fn insufficient(environment: &Environment) -> Result<String> {
-    let now = PolicySpec { checkpoint: "tactical-b", ..POLICY };
+    let now = PolicySpec { tactical: "tactical-b", ..POLICY };
     pinning::insufficient(environment, TRADING, &now)
 }
 
 fn kubelet_rejects(environment: &Environment) -> Result<String> {
-    pinning::rejected_by_the_kubelet(environment, TRADING, &PolicySpec { checkpoint: "tactical-b", ..POLICY })
+    pinning::rejected_by_the_kubelet(environment, TRADING, &PolicySpec { tactical: "tactical-b", ..POLICY })
 }
 
 fn halted(environment: &Environment) -> Result<String> {
@@ -202,15 +208,23 @@ fn halted(environment: &Environment) -> Result<String> {
 
 /// Name of namespace, policy, profile and feed of the scenarios that kill something.
 const FAULTS: &str = "faults";
-const FAULTS_POLICY: PolicySpec<'static> =
-    PolicySpec { name: FAULTS, risk_profile: FAULTS, feed: FAULTS, placement: "Shared", pace: Pace::SHORT, ..POLICY };
+const FAULTS_POLICY: PolicySpec<'static> = PolicySpec {
+    name: FAULTS,
+    risk_profile: FAULTS,
+    // Trades whenever it may, so that orders are on their way when something is killed.
+    tactical: "spoiled-overtrader",
+    feed: FAULTS,
+    placement: "Shared",
+    pace: Pace::SHORT,
+    ..POLICY
+};
 
 /// A policy of its own on a slow feed of its own, so that bars are left however long the scenarios before took.
 fn victims(environment: &Environment) -> Result<()> {
     setup::namespace(environment, FAULTS)?;
     feed::start(environment, FAULTS, 10)?;
     setup::policy(environment, FAULTS, &FAULTS_POLICY)?;
-    determinism::until_decided(environment, FAULTS, FAULTS, 20)
+    determinism::until_decided(environment, FAULTS, FAULTS, feed::HEAD_START + 20)
 }
 
 fn kill(environment: &Environment, victim: Victim) -> Result<String> {

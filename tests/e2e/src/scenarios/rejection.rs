@@ -32,7 +32,7 @@ fn declare(environment: &Environment, namespace: &str, how: &str) -> Result<()> 
     // A flipped byte is a file that differs from the digest that its author published: the digest of the sound file.
     let digest_of = if how == "flipped-byte" || how == "unreachable" { "tactical-a" } else { name.as_str() };
     let digest = artifacts::sha256(&environment.tree.checkpoint(digest_of))?;
-    environment.kubectl.apply(namespace, &manifests::checkpoint(&name, &setup::uri(&name), &digest))?;
+    environment.kubectl.apply(namespace, &manifests::checkpoint(&name, "Tactical", &setup::uri(&name), &digest))?;
     Ok(())
 }
 

@@ -17,24 +17,31 @@ pub fn uri(file: &str) -> String {
     format!("http://checkpoints.{TRADING}.svc/{file}.safetensors")
 }
 
-/// Applies a ModelCheckpoint for a file of the file server, under the file's name.
+/// Applies a ModelCheckpoint for a file of the file server, under the file's name; the name says the role.
 ///
 /// # Errors
 /// When the file is missing or the API server refuses.
 pub fn checkpoint(environment: &Environment, namespace: &str, file: &str) -> Result<()> {
     let path: PathBuf = environment.tree.checkpoint(file);
     let digest = artifacts::sha256(&path)?;
-    environment.kubectl.apply(namespace, &manifests::checkpoint(file, &uri(file), &digest))?;
+    environment.kubectl.apply(namespace, &manifests::checkpoint(file, role_of(file), &uri(file), &digest))?;
     Ok(())
 }
 
-/// Applies a RiskProfile, the first checkpoint and a TradingPolicy, and waits until it is Ready.
+/// Role of a checkpoint of the demonstration.
+#[must_use]
+pub fn role_of(file: &str) -> &'static str {
+    if file.starts_with("strategic-") { "Strategic" } else { "Tactical" }
+}
+
+/// Applies a RiskProfile, both checkpoints and a TradingPolicy, and waits until it is Ready.
 ///
 /// # Errors
 /// When something is refused or not Ready within two minutes.
 pub fn policy(environment: &Environment, namespace: &str, spec: &PolicySpec<'_>) -> Result<Value> {
     environment.kubectl.apply(namespace, &manifests::risk_profile(spec.risk_profile))?;
-    checkpoint(environment, namespace, spec.checkpoint)?;
+    checkpoint(environment, namespace, spec.strategic)?;
+    checkpoint(environment, namespace, spec.tactical)?;
     environment.kubectl.apply(namespace, &manifests::trading_policy(spec))?;
     environment.until_condition(namespace, &format!("tradingpolicy/{}", spec.name), "Ready", "True", Duration::from_secs(120))
 }
@@ -82,12 +89,13 @@ pub fn until_phase(environment: &Environment, namespace: &str, policy: &str, pha
     })
 }
 
-/// Patches the policy to another checkpoint.
+/// Patches the policy to another checkpoint, in the role that its name says.
 ///
 /// # Errors
 /// When the API server refuses.
 pub fn use_checkpoint(environment: &Environment, namespace: &str, policy: &str, name: &str) -> Result<()> {
-    let patch = format!(r#"{{"spec":{{"models":{{"tactical":{{"checkpointRef":{{"name":"{name}"}}}}}}}}}}"#);
+    let role = role_of(name).to_lowercase();
+    let patch = format!(r#"{{"spec":{{"models":{{"{role}":{{"checkpointRef":{{"name":"{name}"}}}}}}}}}}"#);
     environment.kubectl.patch(namespace, &format!("tradingpolicy/{policy}"), &patch)?;
     Ok(())
 }

@@ -25,7 +25,7 @@ pub fn run(environment: &Environment) -> Result<String> {
     feed::start(environment, NAME, 20)?;
     setup::policy(environment, NAME, &spec)?;
     setup::checkpoint(environment, NAME, "tactical-b")?;
-    until_decided(environment, NAME, NAME, 20)?;
+    until_decided(environment, NAME, NAME, feed::HEAD_START + 20)?;
     let first = stable(environment)?;
 
     setup::use_checkpoint(environment, NAME, NAME, "tactical-b")?;
@@ -76,10 +76,10 @@ fn paused(environment: &Environment, phase: &str) -> Result<String> {
 /// A newer bundle takes the place of the candidate, in the shadow and in the canary.
 fn superseded(environment: &Environment, spec: &PolicySpec<'_>) -> Result<String> {
     let mut seen = Vec::new();
-    for (phase, checkpoint, execution_threshold_bps) in
+    for (phase, tactical, execution_threshold_bps) in
         [("Shadowing", "tactical-b", 6600), ("Shadowing", "tactical-a", 6600), ("Canary", "tactical-a", 6700)]
     {
-        let newer = PolicySpec { checkpoint, execution_threshold_bps, ..spec.clone() };
+        let newer = PolicySpec { tactical, execution_threshold_bps, ..spec.clone() };
         environment.kubectl.apply(NAME, &manifests::trading_policy(&newer))?;
         let before = seen.last().cloned().unwrap_or_default();
         let bundle = environment.kubectl.until("a candidate of its own", Duration::from_secs(60), || {
@@ -94,7 +94,7 @@ fn superseded(environment: &Environment, spec: &PolicySpec<'_>) -> Result<String
         }
     }
     // the third was in the canary: one more takes its place there
-    let newer = PolicySpec { checkpoint: "tactical-b", execution_threshold_bps: 6700, ..spec.clone() };
+    let newer = PolicySpec { tactical: "tactical-b", execution_threshold_bps: 6700, ..spec.clone() };
     environment.kubectl.apply(NAME, &manifests::trading_policy(&newer))?;
     let last = environment.kubectl.until("the newest candidate", Duration::from_secs(60), || {
         let now = get(environment)?;

@@ -62,6 +62,7 @@ pub fn run(environment: &Environment, namespace: &str) -> Result<String> {
 fn as_a_condition(environment: &Environment, manifest: &str, expected: &[&str]) -> Result<()> {
     setup::namespace(environment, NAMESPACE)?;
     environment.kubectl.apply(NAMESPACE, &manifests::risk_profile("main"))?;
+    setup::checkpoint(environment, NAMESPACE, "strategic-a")?;
     setup::checkpoint(environment, NAMESPACE, "tactical-a")?;
     for document in manifest.split("\n---\n") {
         environment.kubectl.apply(NAMESPACE, document)?;

@@ -14,7 +14,7 @@ use tradewind_crds::trading_policy::{CanaryStep, TradingPolicySpec};
 use tradewind_crds::{TradingPolicyStatus, samples};
 
 use super::{Inputs, Plan, PlanEvent, Pods, State, Wanted, step};
-use crate::plan::bundle::revision;
+use crate::plan::bundle::{Sources, revision};
 use crate::plan::evidence::{Evidence, Figures, Paired};
 use crate::plan::placement::InsufficientPinnedCpu;
 
@@ -41,7 +41,7 @@ enum Quality {
 #[derive(Clone, Debug)]
 struct World {
     spec: TradingPolicySpec,
-    /// Digit of the wanted checkpoint's digest; each digit is another bundle.
+    /// Digit of the wanted tactical checkpoint's digest; each digit is another bundle.
     digit: char,
     wanted: Option<Wanted>,
     blocked: Option<(PolicyReason, String)>,
@@ -117,7 +117,9 @@ impl World {
     }
 
     fn revision(&self) -> Revision {
-        revision(&self.spec, &samples::checkpoint("any", self.digit).spec.source, "tradewind:1")
+        let strategic = samples::strategic_checkpoint("any", 'd').spec.source;
+        let tactical = samples::checkpoint("any", self.digit).spec.source;
+        revision(&self.spec, Sources { strategic: &strategic, tactical: &tactical }, "tradewind:1")
     }
 
     fn state(&self) -> State {
@@ -172,7 +174,7 @@ impl World {
     fn plan(&self) -> Plan {
         let inputs = Inputs {
             spec: &self.spec,
-            wanted: self.wanted.clone().unwrap_or_else(|| Wanted::Verified(self.revision())),
+            wanted: self.wanted.clone().unwrap_or_else(|| Wanted::Verified(Box::new(self.revision()))),
             blocked: self.blocked.clone(),
             stable_pods: self.pods_of(&self.stable()),
             candidate_pods: self.pods_of(&self.candidate()),

@@ -70,8 +70,7 @@ impl World {
             H::Tick | H::KilledBeforeTheWrite | H::KilledBeforeTheSweep => self.checked_tick(what),
             H::Want(digit) => self.want(digit),
             H::CheckpointVanishes => {
-                let checkpoint = self.spec.models.tactical.checkpoint_ref.name.clone();
-                self.wanted = Some(Wanted::Waiting { checkpoint, message: "gone".into() });
+                self.wanted = Some(Wanted::Waiting("gone".into()));
             }
             H::CheckpointReturns => self.wanted = None,
             H::Quality(quality) => self.quality = quality,

@@ -1,11 +1,11 @@
 //! From bars to what an agent learns from: a matrix, and the reward of each of its three actions.
 
 use tradewind_domain::bar::Bar;
-use tradewind_domain::tactical::{FeatureError, FeatureState, Matrix, RawRow, SynergySource, TacticalConfig};
+use tradewind_domain::tactical::{FeatureError, FeatureState, Matrix, RawRow, TacticalConfig, momentum_rule};
 use tradewind_domain::time::Nanos;
 
+use super::reward::{self, Outcome};
 use crate::bars::Series;
-use crate::reward::{self, Outcome};
 
 /// How outcomes are judged.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -98,7 +98,7 @@ impl Scene<'_> {
         let horizon = self.judgement.horizon;
         let [fvg_long, fvg_short] = [1.0, -1.0].map(|side| self.fvg(side));
         let [up, down] = [1.0, -1.0].map(|side| self.momentum(side));
-        let followed = SynergySource::Momentum.detect(self.raw, self.config).map(|synergy| f64::from(synergy.direction));
+        let followed = momentum_rule(self.raw, self.config).map(|synergy| f64::from(synergy.direction));
         // The entry agent times the direction that the others are expected to take.
         let [execute, aggressive] = match followed {
             Some(side) => [horizon, self.judgement.aggressive_horizon].map(|bars| reward::base(&self.outcome(side, bars))),
@@ -125,7 +125,7 @@ impl Scene<'_> {
         let judgement = self.judgement;
         let (entry, exit) = (self.bars[1].open.0 as f64, self.bars[bars].close.0 as f64);
         let costs_bps = f64::from(judgement.spread_bps + 2 * judgement.fee_bps);
-        let synergy = SynergySource::Momentum.detect(self.raw, self.config);
+        let synergy = momentum_rule(self.raw, self.config);
         let stop = self.atr_ticks.map(|atr| self.config.stop_atr_multiple * atr / self.bars[0].close.0 as f64);
         Outcome {
             pnl_usd: judgement.notional * (side * (exit / entry - 1.0) - costs_bps / 10_000.0),

@@ -1,4 +1,4 @@
-//! A training run: samples in, weights out.
+//! A training run of the tactical actors: samples in, weights out.
 
 use candle_core::{Device, Tensor};
 use tradewind_nets::actor::{Actor, batch};
@@ -9,56 +9,13 @@ use tradewind_nets::reference::Reference;
 use tradewind_nets::served::NoAnswer;
 use tradewind_nets::weights::{ActorWeights, TacticalWeights};
 
+use super::samples::Sample;
 use crate::dice::Dice;
-use crate::objective::{Trainer, loss};
-use crate::samples::Sample;
-use crate::trend::{CONVERGENCE_WINDOW, convergence, slope};
+use crate::objective::{Optimiser, POLICY_LR, loss};
+use crate::run::{Batches, FitError, LossRun, QUIET, initialise};
 
-/// Samples of one optimiser step (TA-44).
-pub const BATCH: usize = 64;
 /// Samples evaluated at once before and after a run.
 const EVALUATED: usize = 256;
-/// Factor on the initial weights of the last layer: the untrained networks are nearly undecided.
-const QUIET: f64 = 0.1;
-
-/// Why a run failed.
-#[derive(Debug, thiserror::Error)]
-pub enum FitError {
-    /// Nothing to learn from.
-    #[error("{samples} samples in the training period, at least {BATCH} are needed: give more bars or a longer period")]
-    TooFew {
-        /// Samples found.
-        samples: usize,
-    },
-    /// The loss is not finite any more.
-    #[error("the loss of {agent} is {loss} at step {step}: the run has diverged, use another seed")]
-    Diverged {
-        /// Agent.
-        agent: &'static str,
-        /// Loss seen.
-        loss: f64,
-        /// Step, from 0.
-        step: usize,
-    },
-    /// candle failed.
-    #[error(transparent)]
-    Candle(#[from] candle_core::Error),
-}
-
-/// How the loss of one agent went.
-#[derive(Debug, Clone, PartialEq)]
-pub struct LossRun {
-    /// Agent.
-    pub agent: &'static str,
-    /// Mean over all samples before the first step.
-    pub first: f64,
-    /// Mean over all samples after the last step.
-    pub last: f64,
-    /// Least-squares slope of the batch losses of the last 100 steps, per step (TA-49).
-    pub slope: f64,
-    /// Convergence score of those (TA-48).
-    pub convergence: f64,
-}
 
 /// The result of a run.
 #[derive(Debug, Clone)]
@@ -75,31 +32,23 @@ pub struct Fitted {
 /// # Errors
 /// [`FitError`].
 pub fn fit(samples: &[Sample], seed: u64, steps: usize, mut progress: impl FnMut(usize, f64)) -> Result<Fitted, FitError> {
-    if samples.len() < BATCH {
-        return Err(FitError::TooFew { samples: samples.len() });
-    }
+    let mut batches = Batches::new(samples.len(), seed)?;
     let mut trainers = Vec::with_capacity(AGENT_COUNT);
     for (stream, agent) in (0..).zip(AGENTS) {
-        trainers.push(Trainer::new(Actor::new(&initial(agent.initial_attention, &mut Dice::new(seed, stream)))?)?);
+        let actor = Actor::new(&initial(agent.initial_attention, &mut Dice::new(seed, stream)))?;
+        trainers.push(Trainer { optimiser: Optimiser::new(actor.variables(), POLICY_LR)?, actor });
     }
     let before = evaluate(&trainers, samples)?;
-    let mut order: Vec<usize> = (0..samples.len()).collect();
-    let mut dice = Dice::new(seed, 100);
-    let mut position = samples.len();
     let mut losses = vec![Vec::new(); AGENT_COUNT];
     for step in 0..steps {
-        if position + BATCH > samples.len() {
-            dice.shuffle(&mut order);
-            position = 0;
-        }
-        let chosen: Vec<&Sample> = order[position..position + BATCH].iter().map(|index| &samples[*index]).collect();
-        position += BATCH;
+        let chosen: Vec<&Sample> = batches.draw().iter().map(|index| &samples[*index]).collect();
         let matrices = batch(&chosen.iter().map(|sample| sample.matrix).collect::<Vec<_>>())?;
         for (index, (agent, trainer)) in AGENTS.iter().zip(&mut trainers).enumerate() {
             let rewards = rewards(&chosen, index)?;
-            let loss = trainer.step(&matrices, &rewards, f64::from(agent.temperature))?;
+            let loss = loss(&trainer.actor.logits(&matrices)?, &rewards, f64::from(agent.temperature))?;
+            let loss = trainer.optimiser.descend(&loss)?;
             if !loss.is_finite() {
-                return Err(FitError::Diverged { agent: agent.id, loss, step });
+                return Err(FitError::Diverged { network: agent.id, loss, step });
             }
             losses[index].push(loss);
         }
@@ -110,17 +59,14 @@ pub fn fit(samples: &[Sample], seed: u64, steps: usize, mut progress: impl FnMut
         *into = trainer.actor.weights()?;
     }
     let after = evaluate(&trainers, samples)?;
-    let summary = |index: usize| {
-        let all = &losses[index];
-        LossRun {
-            agent: AGENTS[index].id,
-            first: before[index],
-            last: after[index],
-            slope: slope(&all[all.len().saturating_sub(CONVERGENCE_WINDOW)..]),
-            convergence: convergence(all),
-        }
-    };
+    let summary = |index: usize| LossRun::new(AGENTS[index].id, before[index], after[index], &losses[index]);
     Ok(Fitted { weights, losses: (0..AGENT_COUNT).map(summary).collect() })
+}
+
+/// An actor while it learns.
+struct Trainer {
+    actor: Actor,
+    optimiser: Optimiser,
 }
 
 /// Inputs and what the trained networks give for them in candle: the self-test of a checkpoint, so that
@@ -154,17 +100,10 @@ fn evaluate(trainers: &[Trainer], samples: &[Sample]) -> candle_core::Result<[f6
     Ok(sums.map(|sum| sum / samples.len() as f64))
 }
 
-/// Uniform weights in +-sqrt(6 / inputs), zero biases, the attention of TA-19.
+/// Weights before training, with the attention of TA-19.
 fn initial(attention: [f32; 7], dice: &mut Dice) -> ActorWeights {
     let mut actor = ActorWeights::zeros(attention);
-    let last = actor.layers.len() - 1;
-    for (position, layer) in actor.layers.iter_mut().enumerate() {
-        let fan_in = layer.weight.len() / layer.bias.len();
-        let limit = (6.0 / fan_in as f64).sqrt() * if position == last { QUIET } else { 1.0 };
-        for weight in &mut layer.weight {
-            *weight = (limit * dice.signed()) as f32;
-        }
-    }
+    initialise(&tactical::STAGE.networks[0], &mut actor.layers, QUIET, dice);
     actor
 }
 
@@ -207,11 +146,5 @@ mod tests {
         let test = self_test(&weights, 64).unwrap();
         let error = test.run(&mut TacticalForward::new(&weights)).unwrap();
         assert!(error > 0.0 && error < 1e-5, "{error}");
-    }
-
-    #[test]
-    fn too_few_samples_are_refused() {
-        let error = fit(&learnable(10), 1, 5, |_, _| {}).unwrap_err();
-        assert!(matches!(error, FitError::TooFew { samples: 10 }), "{error}");
     }
 }

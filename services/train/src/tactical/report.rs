@@ -8,12 +8,13 @@ use tradewind_domain::shadow::{ShadowBook, ShadowConfig, ShadowError};
 use tradewind_domain::side::Side;
 use tradewind_domain::sizing::TradeIntent;
 use tradewind_domain::tactical::{
-    ConfigError, Decision, Engine, EngineError, Logits, Matrix, Network, NetworkError, SynergySource, TacticalConfig,
+    ConfigError, Decision, Engine, EngineError, Logits, Matrix, Network, NetworkError, TacticalConfig,
 };
 use tradewind_domain::time::Nanos;
 use tradewind_domain::venue::fills::FillModel;
 
 use crate::bars::Series;
+use crate::contexts::Contexts;
 
 /// Trading days of a year.
 const DAYS: f64 = 252.0;
@@ -23,7 +24,7 @@ const FULL_SCALE: u32 = 10_000;
 /// Why there is no report.
 #[derive(Debug, thiserror::Error)]
 pub enum ReportError {
-    /// The default configuration is refused.
+    /// The configuration is refused.
     #[error(transparent)]
     Config(#[from] ConfigError),
     /// A bar was not decided.
@@ -35,7 +36,7 @@ pub enum ReportError {
 }
 
 /// The account that the report assumes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Terms {
     /// Equity at the start of the period.
     pub starting_equity: Money,
@@ -43,6 +44,8 @@ pub struct Terms {
     pub base_notional: Money,
     /// Costs.
     pub fills: FillModel,
+    /// Contexts of less confidence are ignored (TA-35).
+    pub min_synergy_confidence: f64,
 }
 
 impl Default for Terms {
@@ -51,6 +54,7 @@ impl Default for Terms {
             starting_equity: Money::from_units(1_000_000),
             base_notional: Money::from_units(250_000),
             fills: FillModel { spread_bps: 2, fee_bps: 1 },
+            min_synergy_confidence: TacticalConfig::default().min_synergy_confidence,
         }
     }
 }
@@ -60,6 +64,8 @@ impl Default for Terms {
 pub struct Figures {
     /// Bars decided.
     pub bars: u64,
+    /// Of these, bars with a context.
+    pub with_context: u64,
     /// Bars on which the networks wanted to trade.
     pub executes: u64,
     /// Positions opened.
@@ -85,28 +91,37 @@ impl Network for FollowMomentum {
     }
 }
 
-/// Runs networks over the bars that close within `from..=until`; earlier bars warm the features up.
+/// Runs networks over the bars that close within `from..=until`, each decided in its context; earlier bars warm the features
+/// up.
 ///
 /// # Errors
 /// [`ReportError`].
-pub fn run(series: &[Series], from: Nanos, until: Nanos, terms: &Terms, network: impl Network) -> Result<Figures, ReportError> {
+pub fn run(
+    series: &[Series],
+    contexts: &Contexts,
+    [from, until]: [Nanos; 2],
+    terms: &Terms,
+    network: impl Network,
+) -> Result<Figures, ReportError> {
     let instruments: Vec<Instrument> = series.iter().map(|one| one.instrument.clone()).collect();
-    let mut engine = Engine::new("report", TacticalConfig::default(), SynergySource::Momentum, &instruments, network)?;
-    let Terms { starting_equity, base_notional, fills } = *terms;
+    let config = TacticalConfig { min_synergy_confidence: terms.min_synergy_confidence, ..TacticalConfig::default() };
+    let mut engine = Engine::new("report", config, &instruments, network)?;
+    let Terms { starting_equity, base_notional, fills, .. } = *terms;
     let mut book = ShadowBook::new(ShadowConfig { starting_equity, base_notional, fills });
     let mut figures = Figures::default();
     let mut daily: BTreeMap<i64, f64> = BTreeMap::new();
-    for one in series {
+    for (one, contexts) in series.iter().zip(contexts) {
         let symbol = &one.instrument.symbol;
-        for bar in one.bars.iter().take_while(|bar| bar.close_time <= until) {
+        for (bar, context) in one.bars.iter().zip(contexts).take_while(|(bar, _)| bar.close_time <= until) {
             if bar.close_time < from {
                 engine.warm(symbol, bar)?;
                 continue;
             }
             let booked = book.on_bar(&one.instrument, bar)?;
             *daily.entry(bar.close_time.session_day()).or_default() += booked.net_bps;
-            let decision = engine.decide(symbol, bar)?;
+            let decision = engine.decide(symbol, bar, context.clone())?;
             figures.bars += 1;
+            figures.with_context += u64::from(context.is_some());
             if let Some(intent) = intent(&decision, bar.close) {
                 figures.executes += 1;
                 book.decide(&one.instrument, &intent)?;
@@ -158,14 +173,21 @@ fn drawdown(days: &[f64]) -> f64 {
 /// Rows of strategies as a table.
 pub fn table(rows: &[(&str, &Figures)]) -> String {
     let mut text = format!(
-        "{:<38}{:>8}{:>10}{:>8}{:>10}{:>9}{:>8}{:>11}\n",
-        "strategy", "bars", "execute", "trades", "turnover", "net", "sharpe", "drawdown"
+        "{:<38}{:>8}{:>10}{:>10}{:>8}{:>10}{:>9}{:>8}{:>11}\n",
+        "strategy", "bars", "context", "execute", "trades", "turnover", "net", "sharpe", "drawdown"
     );
     for (name, figures) in rows {
-        let share = if figures.bars > 0 { 100.0 * figures.executes as f64 / figures.bars as f64 } else { 0.0 };
+        let share = |part: u64| 100.0 * part as f64 / figures.bars.max(1) as f64;
         text.push_str(&format!(
-            "{name:<38}{:>8}{share:>9.1}%{:>8}{:>9.1}x{:>8.1}%{:>8.2}{:>10.1}%\n",
-            figures.bars, figures.trades, figures.turnover, figures.net_pct, figures.sharpe, figures.drawdown_pct
+            "{name:<38}{:>8}{:>9.1}%{:>9.1}%{:>8}{:>9.1}x{:>8.1}%{:>8.2}{:>10.1}%\n",
+            figures.bars,
+            share(figures.with_context),
+            share(figures.executes),
+            figures.trades,
+            figures.turnover,
+            figures.net_pct,
+            figures.sharpe,
+            figures.drawdown_pct
         ));
     }
     text
