@@ -1,8 +1,10 @@
 //! What a policy maximises, and one optimiser step.
 
 use candle_core::backprop::GradStore;
-use candle_core::{D, Result, Tensor, Var};
+use candle_core::{D, Error, Result, Tensor, Var};
 use candle_nn::optim::{AdamW, Optimizer, ParamsAdamW};
+
+use crate::mappo::gradient::clip_factor;
 
 /// Coefficient of the entropy (TA-44, ST-85).
 pub const ENTROPY_COEF: f64 = 0.01;
@@ -46,7 +48,7 @@ impl Optimiser {
     /// One step down the loss; the result is the loss before it.
     ///
     /// # Errors
-    /// When the loss is no single number.
+    /// When the loss is no single number, or the gradient is not finite; nothing has moved then (ST-96).
     pub fn descend(&mut self, loss: &Tensor) -> Result<f64> {
         let mut gradients = loss.backward()?;
         cut(&mut gradients, &self.variables)?;
@@ -61,13 +63,13 @@ fn cut(gradients: &mut GradStore, variables: &[Var]) -> Result<()> {
     for gradient in variables.iter().filter_map(|variable| gradients.get(variable)) {
         squares += f64::from(gradient.sqr()?.sum_all()?.to_scalar::<f32>()?);
     }
-    let norm = squares.sqrt();
-    if norm <= MAX_GRAD_NORM {
+    let factor = clip_factor(squares.sqrt(), MAX_GRAD_NORM).map_err(Error::wrap)?;
+    if factor >= 1.0 {
         return Ok(());
     }
     for variable in variables {
         if let Some(gradient) = gradients.remove(variable) {
-            gradients.insert(variable, (gradient * (MAX_GRAD_NORM / norm))?);
+            gradients.insert(variable, (gradient * factor)?);
         }
     }
     Ok(())
@@ -114,5 +116,16 @@ mod tests {
         cut(&mut gradients, std::slice::from_ref(&variable)).unwrap();
         let cut = gradients.get(&variable).unwrap().to_vec1::<f32>().unwrap();
         assert!((cut[0] - 0.3).abs() < 1e-6 && (cut[1] - 0.4).abs() < 1e-6, "{cut:?}");
+    }
+
+    /// ST-96: a loss that is not finite moves nothing.
+    #[test]
+    fn a_gradient_that_is_not_finite_is_refused() {
+        let variable = Var::new(&[1.0f32, 2.0], &Device::Cpu).unwrap();
+        let mut optimiser = Optimiser::new(vec![variable.clone()], POLICY_LR).unwrap();
+        let loss = (variable.sum_all().unwrap() * f64::NAN).unwrap();
+        let refused = optimiser.descend(&loss).unwrap_err().to_string();
+        assert!(refused.contains("gradient norm"), "{refused}");
+        assert_eq!(variable.to_vec1::<f32>().unwrap(), [1.0, 2.0]);
     }
 }
