@@ -12,4 +12,5 @@ pub mod objective;
 pub mod run;
 pub mod strategic;
 pub mod tactical;
+pub mod trades;
 pub mod trend;
