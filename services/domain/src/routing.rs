@@ -10,7 +10,12 @@ pub const FULL_WEIGHT_BPS: u32 = 10_000;
 /// `session_day` is [`crate::time::Nanos::session_day`] of the bar in hand.
 #[must_use]
 pub fn slot(policy: &str, symbol: &str, session_day: i64, step: u32) -> u32 {
-    let digest = Sha256::digest(format!("{policy}|{symbol}|{session_day}|{step}"));
+    bucket(&format!("{policy}|{symbol}|{session_day}|{step}"))
+}
+
+/// Bucket of a text, 0 to 9999: its SHA-256, first 8 bytes, big-endian, modulo 10000 (SU-95).
+fn bucket(text: &str) -> u32 {
+    let digest = Sha256::digest(text);
     // The first 16 hexadecimal digits, as anyone can recompute with sha256sum; the bias of the remainder is below 1e-15.
     let first = digest.iter().take(8).fold(0u64, |number, byte| number << 8 | u64::from(*byte));
     u32::try_from(first % u64::from(FULL_WEIGHT_BPS)).unwrap_or(0)
@@ -34,6 +39,16 @@ mod tests {
         // printf 'indices|SPX|10595|1' | sha256sum, first 16 digits modulo 10000, computed with Python
         assert_eq!(slot("indices", "SPX", 10_595, 1), 5_978);
         assert_eq!(slot("indices", "IXIC", 10_595, 1), 7_800);
+    }
+
+    /// SU-V15: its texts name a rollout and an event where those of a slot name a session.
+    #[test]
+    fn buckets_of_events() {
+        let of = |event: u32| bucket(&format!("r1:evt-{event:05}"));
+        let known = [1, 2, 3, 4, 5, 6, 26, 28, 39].map(of);
+        assert_eq!(known, [9_006, 1_484, 6_366, 9_489, 6_028, 2_885, 537, 860, 739]);
+        let below = |weight| (1..=10_000).filter(|event| of(*event) < weight).count();
+        assert_eq!((below(1_000), below(5_000)), (1_000, 4_995));
     }
 
     #[test]

@@ -255,6 +255,17 @@ mod tests {
         near(unit.expected_shortfall, 0.041_254_256_2);
     }
 
+    /// RK-V7, closed forms: of the true deviation, and of the sample's, whose mean profit the product leaves out (EX-48).
+    #[test]
+    fn one_position_of_a_hundred() {
+        near(at(&covariance(&[0.02], &[]), &[100.0], Tail::FIVE_PERCENT).value_at_risk, 3.289_707_254);
+        let sample = covariance(&[0.019_581_986_66], &[]);
+        for (sessions, wanted) in [(1.0, 3.183_241_786), (5.0, 7.013_721_590)] {
+            let seen = sample.value_at_risk(&money(&[100.0]), Tail::FIVE_PERCENT, sessions).unwrap();
+            near(seen.value_at_risk - sessions * 0.037_708_391_73, wanted);
+        }
+    }
+
     /// RK-V9, cases 1 and 2: long against short, components that sum to the whole, ten sessions.
     #[test]
     fn components_sum_to_the_whole() {

@@ -10,6 +10,7 @@ pub mod excursion;
 pub mod liquidity;
 pub mod percentile;
 pub mod scores;
+pub mod severity;
 mod state;
 pub mod strategies;
 pub mod stress;
