@@ -3,8 +3,8 @@
 //! `fit` does not train this way. It knows the reward of every action on every labelled bar and maximises the expected
 //! reward outright ([`crate::objective::loss`]); of what is here it uses [`gradient::clip_factor`] only. The rest is what
 //! training from replayed episodes needs, where only the action that was taken has a reward: advantages, the clipped
-//! objective, prioritised memory for the critic, the curriculum, running normalisers, and rewards of orders. Pure functions; figures that
-//! cannot be are refused by name.
+//! objective, prioritised memory for the critic, the curriculum, running normalisers, and rewards of orders.
+//! Pure functions; figures that cannot be are refused by name.
 
 pub mod advantage;
 pub mod column;
