@@ -1,6 +1,7 @@
-//! Latency of the serving path beside other engines: same weights, same run, one core.
+//! Latency of features and the serving path beside other libraries: same inputs, same weights, same run, one core.
 
 mod engine;
+mod features;
 mod floor;
 mod measure;
 mod report;
@@ -25,7 +26,7 @@ const COMPARED: usize = 64;
 /// Largest difference of an output from ours.
 const TOLERANCE: f32 = 1e-5;
 
-/// Measures the serving path beside ONNX Runtime, OpenVINO and candle.
+/// Measures features and the serving path beside other libraries.
 #[derive(Parser)]
 struct Cli {
     /// What graphs.py wrote.
@@ -33,6 +34,12 @@ struct Cli {
     /// Shared library of ONNX Runtime.
     #[arg(long)]
     onnxruntime: PathBuf,
+    /// Recorded daily bars.
+    #[arg(long)]
+    bars: PathBuf,
+    /// Python with the libraries of requirements.txt.
+    #[arg(long)]
+    python: PathBuf,
     /// Where the figures go as JSON.
     #[arg(long)]
     json: Option<PathBuf>,
@@ -53,6 +60,7 @@ fn main() -> Result<()> {
         instructions: Isa::detect().name(),
         cpu,
         load_average: load.split(' ').next().unwrap_or_default().to_owned(),
+        features: features::measure(&cli.bars, &cli.python, cli.repetitions)?,
         stages: Vec::new(),
         missing: Vec::new(),
     };

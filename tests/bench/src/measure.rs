@@ -33,19 +33,21 @@ pub struct Latency {
 }
 
 impl Latency {
-    fn of(times: &mut [f64]) -> Self {
+    /// Percentiles of microseconds.
+    pub fn of(times: &mut [f64]) -> Self {
         times.sort_by(f64::total_cmp);
         let at = |share: f64| times[((times.len() - 1) as f64 * share).round() as usize];
         Self { p50: at(0.5), p99: at(0.99), p999: at(0.999) }
     }
 
-    fn min(self, other: Self) -> Self {
+    /// For each percentile the smaller one.
+    pub fn min(self, other: Self) -> Self {
         Self { p50: self.p50.min(other.p50), p99: self.p99.min(other.p99), p999: self.p999.min(other.p999) }
     }
 }
 
 /// What two readings of the clock take, in microseconds.
-fn clock() -> f64 {
+pub fn clock() -> f64 {
     let mut times: Vec<f64> = (0..10_000).map(|_| Instant::now().elapsed().as_secs_f64() * 1e6).collect();
     Latency::of(&mut times).p50
 }

@@ -3,6 +3,7 @@
 use serde::Serialize;
 
 use crate::engine::Stage;
+use crate::features::FeatureReport;
 use crate::floor::Floor;
 use crate::measure::Latency;
 
@@ -49,6 +50,8 @@ pub struct Report {
     pub cpu: usize,
     /// Load average of the last minute at the start: other work makes every figure larger.
     pub load_average: String,
+    /// From bars to rows.
+    pub features: FeatureReport,
     /// The stages.
     pub stages: Vec<StageReport>,
     /// Engines that could not be measured, with the reason.
@@ -101,6 +104,7 @@ impl Report {
     pub fn print(&self) {
         println!("{}, core {}, load average {}, {}", self.machine, self.cpu, self.load_average, self.instructions);
         println!("No activation is skipped: every weight is read on every call.");
+        self.features.print();
         self.stages.iter().for_each(StageReport::print);
         for missing in &self.missing {
             println!("not measured: {missing}");
