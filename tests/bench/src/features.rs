@@ -22,7 +22,7 @@ use crate::measure::{Latency, clock};
 const NAMES: [&str; 6] = [
     "strategic: row of 48x13",
     "  its discrepancy alone",
-    "  row, gaps and events",
+    "  what a decision waits for",
     "  NumPy, SciPy: discrepancy",
     "tactical: row of 60x7",
     "  NumPy: row",
@@ -143,11 +143,11 @@ impl Recording {
         let mut tactical = FeatureState::new(&TacticalConfig::default());
         let answer = peer.pass()?;
         Ok([
-            times(&self.candles, self.warm_up, |candle| Ok(strategic.push(candle)?.slot))?,
-            times(&self.steps, self.warm_up, |(step, volume)| Ok(discrepancy.push(*step, *volume)))?,
-            times(&self.bars, self.warm_up, |bar| Ok(events.push(bar)?))?,
+            times(&mut strategic, &self.candles, self.warm_up, |state, candle| Ok(state.push(candle)?.slot), |_| {})?,
+            times(&mut discrepancy, &self.steps, self.warm_up, |state, (step, volume)| Ok(state.push(*step, *volume)), |_| {})?,
+            times(&mut events, &self.bars, self.warm_up, |state, bar| Ok(state.take(bar)?), EventStream::settle)?,
             answer.mmd.times(),
-            times(&self.bars, WARM_UP_BARS as usize, |bar| Ok(tactical.push(bar)?))?,
+            times(&mut tactical, &self.bars, WARM_UP_BARS as usize, |state, bar| Ok(state.push(bar)?), |_| {})?,
             answer.tactical.times(),
         ])
     }
@@ -165,16 +165,22 @@ fn bar(line: &str, index: u64) -> Result<Bar> {
     Ok(Bar { index, open_time: nanos(opened)?, close_time, open, high, low, close, volume })
 }
 
-/// Pushes all bars; microseconds of those after the warm-up.
-fn times<B, T>(bars: &[B], warm_up: usize, mut push: impl FnMut(&B) -> Result<T>) -> Result<Vec<f64>> {
-    let (before, timed) = bars.split_at(warm_up);
-    before.iter().try_for_each(|bar| push(bar).map(drop))?;
-    let time = |bar| {
+/// Pushes all bars; microseconds of those after the warm-up. What is left for `rest` is not timed.
+fn times<S, B, T>(
+    state: &mut S,
+    bars: &[B],
+    warm_up: usize,
+    push: impl Fn(&mut S, &B) -> Result<T>,
+    rest: impl Fn(&mut S),
+) -> Result<Vec<f64>> {
+    let mut times = Vec::with_capacity(bars.len());
+    for bar in bars {
         let start = Instant::now();
-        black_box(push(bar)?);
-        Ok(start.elapsed().as_secs_f64() * 1e6)
-    };
-    timed.iter().map(time).collect()
+        black_box(push(state, bar)?);
+        times.push(start.elapsed().as_secs_f64() * 1e6);
+        rest(state);
+    }
+    Ok(times.split_off(warm_up))
 }
 
 /// `features.py` on the same core, which waits while it is not asked.
