@@ -17,6 +17,7 @@ use tradewind_nets::forward::simd::Isa;
 
 use engine::onnxruntime::OnnxRuntime;
 use engine::openvino::OpenVino;
+use engine::tract::Tract;
 use engine::{Engine, Feed, Form, Stage};
 use report::{Report, Row, StageReport};
 use weights::Weights;
@@ -126,9 +127,12 @@ fn open(
     }
     let feed = |form| Feed::new(weights, stage, form);
     let openvino = |form| OpenVino::open(&graph(form), feed(form)?, form).map(boxed);
+    let tract = |form| Tract::open(&graph(form), feed(form)?, form).map(boxed);
     let others = [
         ("OpenVINO, merged", openvino(Form::Merged)),
         ("OpenVINO, stacked", openvino(Form::Stacked)),
+        ("tract, merged", tract(Form::Merged)),
+        ("tract, stacked", tract(Form::Stacked)),
         ("candle", engine::candle::open(weights, stage)),
     ];
     for (name, engine) in others {

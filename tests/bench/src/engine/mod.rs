@@ -3,6 +3,7 @@
 pub mod candle;
 pub mod onnxruntime;
 pub mod openvino;
+pub mod tract;
 pub mod tradewind;
 
 use anyhow::{Result, ensure};
