@@ -2,18 +2,21 @@
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use opentelemetry::KeyValue;
-use opentelemetry::metrics::{Counter, Histogram};
+use opentelemetry::metrics::{Counter, Histogram, Meter};
 use tradewind_domain::strategic::decision::StrategicDecision;
 use tradewind_domain::tactical::{AGENTS, Decision};
 use tradewind_wire::telemetry::Metrics;
 
 use crate::core::Decided;
+use crate::health::{Health, Measure};
 use crate::stages::{Stage, StageWindow};
 
 type Windows = Arc<Mutex<BTreeMap<Stage, StageWindow>>>;
+/// When the newest decision was made.
+type Newest = Arc<Mutex<Option<Instant>>>;
 
 /// Metrics of one inference process.
 #[derive(Clone, Debug)]
@@ -27,6 +30,7 @@ pub struct Figures {
     strategic_fallbacks: Counter<u64>,
     failures: Counter<u64>,
     windows: Windows,
+    newest: Newest,
 }
 
 impl Figures {
@@ -34,7 +38,8 @@ impl Figures {
     #[must_use]
     pub fn new(metrics: &Metrics) -> Self {
         let meter = metrics.meter("inference");
-        let windows = Windows::default();
+        let (windows, newest) = (Windows::default(), Newest::default());
+        observe_health(&meter, &windows, &newest);
         let observed = Arc::clone(&windows);
         meter
             .f64_observable_gauge("tactical_stage_latency_summary_seconds")
@@ -83,6 +88,7 @@ impl Figures {
                 .with_description("Questions without a decision, by the code they were answered with")
                 .build(),
             windows,
+            newest,
         }
     }
 
@@ -99,6 +105,7 @@ impl Figures {
         for (stage, taken) in taken {
             self.stage(stage, taken);
         }
+        *self.newest.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
         if !decided.networks.is_zero() {
             self.votes(&decided.decision);
             if let Some(strategic) = &decided.strategic {
@@ -153,6 +160,29 @@ impl Figures {
         }
         self.confidence.record(decision.confidence, &[]);
     }
+}
+
+/// TA-58, TA-59: what the process knows of its own health.
+fn observe_health(meter: &Meter, windows: &Windows, newest: &Newest) {
+    let (windows, newest) = (Arc::clone(windows), Arc::clone(newest));
+    meter
+        .u64_observable_gauge("tactical_health")
+        .with_description(
+            "0 healthy, 1 degraded, 2 critical: by the latency and the age of the newest decisions, and the worse of both",
+        )
+        .with_callback(move |observer| {
+            let total = windows.lock().unwrap_or_else(PoisonError::into_inner).get(&Stage::Total).map(StageWindow::summary);
+            let latency = Measure::TotalP95Ms.judge(total.unwrap_or_default().p95 * 1e3);
+            let newest = *newest.lock().unwrap_or_else(PoisonError::into_inner);
+            let age = newest.map(|newest| Measure::SinceDecisionSeconds.judge(newest.elapsed().as_secs_f64()));
+            let overall = Health::of([latency].into_iter().chain(age));
+            for (measure, health) in [("latency", Some(latency)), ("age", age), ("overall", Some(overall))] {
+                if let Some(health) = health {
+                    observer.observe(health as u64, &[KeyValue::new("measure", measure)]);
+                }
+            }
+        })
+        .build();
 }
 
 /// The name under which a reason is written in records.

@@ -184,6 +184,7 @@ async fn figures_count_decisions_once() {
     assert_eq!(value("tactical_inference_latency_seconds_count"), 180.0);
     assert_eq!(value("tactical_decisions_total"), 36.0, "three votes for each of the 12 bars behind the warm-up\n{text}");
     assert_eq!(value("tactical_model_confidence_count"), 12.0);
+    assert!(text.contains(r#"tactical_health{measure="age"} 0"#), "{text}");
     assert!(text.contains("tactical_inference_latency_seconds_bucket{le=\"0.075\"}"), "{text}");
     assert!(text.contains("tactical_stage_latency_summary_seconds{stage=\"agent_inference\",statistic=\"p99\"}"), "{text}");
 }
