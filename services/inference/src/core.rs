@@ -101,20 +101,12 @@ struct Engines {
     tactical: Engine<Shared<Box<dyn Network + Send>>>,
 }
 
-/// Networks used by several engines of one thread, with the time they took.
+/// Networks used by several engines of one thread, with the time that tactical ones took.
 struct Shared<N>(Rc<RefCell<(N, Duration)>>);
 
 impl<N> Shared<N> {
     fn new(network: N) -> Self {
         Self(Rc::new(RefCell::new((network, Duration::ZERO))))
-    }
-
-    fn timed<T>(&self, run: impl FnOnce(&mut N) -> T) -> T {
-        let (network, spent) = &mut *self.0.borrow_mut();
-        let begun = Instant::now();
-        let answer = run(network);
-        *spent += begun.elapsed();
-        answer
     }
 
     /// Time since it was last taken.
@@ -131,7 +123,11 @@ impl<N> Clone for Shared<N> {
 
 impl<N: Network> Network for Shared<N> {
     fn logits(&mut self, matrix: &Matrix) -> Result<tactical::Logits, NetworkError> {
-        self.timed(|network| network.logits(matrix))
+        let (network, spent) = &mut *self.0.borrow_mut();
+        let begun = Instant::now();
+        let answer = network.logits(matrix);
+        *spent += begun.elapsed();
+        answer
     }
 }
 
@@ -141,7 +137,7 @@ impl<N: StrategicNetwork> StrategicNetwork for Shared<N> {
         rows: &[[f32; strategic::COLUMNS]],
         context: &[f64; strategic::CONTEXT],
     ) -> Result<decision::Logits, NetworkError> {
-        self.timed(|network| network.logits(rows, context))
+        self.0.borrow_mut().0.logits(rows, context)
     }
 }
 
@@ -343,7 +339,8 @@ mod tests {
         let mut core = core();
         let lived = decisions(&mut core, 0..300);
         let forgotten = core.decide(&bar("SPX", 100)).unwrap_err();
-        assert!(forgotten.is_forgotten(), "{forgotten}");
+        assert!(matches!(forgotten, CoreError::Strategic(StrategicEngineError::Forgotten { index: 100, next: 300, .. })));
+        assert!(forgotten.is_forgotten());
         core.forget("SPX").unwrap();
         (0..300).for_each(|index| core.load(&bar("SPX", index)).unwrap());
         assert_eq!(core.decide(&bar("SPX", 100)).unwrap().decision, lived[200]);

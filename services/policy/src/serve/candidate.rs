@@ -137,13 +137,11 @@ impl Client {
 }
 
 async fn ask_once(revisions: &Revisions, client: &mut Option<Client>, job: &Job) -> Result<(Answer, bool), String> {
-    if client.as_ref().is_none_or(|known| known.revision.bundle() != job.bundle) {
-        *client = Some(Client::connect(revisions, &job.bundle).await?);
-    }
-    match client {
-        Some(client) => client.ask(job).await,
-        None => Err(format!("no client of bundle {}", job.bundle)),
-    }
+    let client = match client.take().filter(|known| known.revision.bundle() == job.bundle) {
+        Some(known) => client.insert(known),
+        None => client.insert(Client::connect(revisions, &job.bundle).await?),
+    };
+    client.ask(job).await
 }
 
 /// Writes the evidence down, in the order of the bars.
