@@ -7,6 +7,7 @@
 pub mod bars;
 pub mod contexts;
 pub mod dice;
+pub mod holding;
 pub mod mappo;
 pub mod objective;
 pub mod run;

@@ -15,7 +15,7 @@ use tradewind_domain::strategic::{
 use tradewind_domain::tactical::{Engine, NetworkError, Synergy, TacticalConfig};
 use tradewind_domain::time::Nanos;
 
-use super::series::{MINUTE, daily};
+use super::recorded::{MINUTE, daily};
 
 /// Answers by the direction of the synergy, and counts how often it was asked.
 #[derive(Clone, Debug)]

@@ -11,7 +11,6 @@
 mod engine;
 mod outcome;
 mod plan;
-#[allow(dead_code)]
-#[path = "../features/series.rs"]
-mod series;
+#[path = "../features/recorded.rs"]
+mod recorded;
 mod vectors;

@@ -16,7 +16,8 @@ use tradewind_domain::tactical::{FeatureState, TacticalConfig};
 use tradewind_domain::time::Nanos;
 
 use crate::contexts::{ACCOUNT, risk_inputs};
-use crate::series::{daily, in_ticks};
+use crate::recorded::daily;
+use crate::series::in_ticks;
 
 /// Allocations of what a closure does.
 fn allocations(work: impl FnOnce()) -> u64 {

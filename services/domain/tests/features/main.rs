@@ -10,6 +10,7 @@
 
 mod allocation;
 mod contexts;
+mod recorded;
 mod recordings;
 mod series;
 mod strategic;

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use tradewind_domain::strategic::Candle;
 
-use crate::series::read;
+use crate::recorded::read;
 
 /// One recording.
 pub(crate) struct Recording {

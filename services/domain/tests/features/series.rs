@@ -1,4 +1,4 @@
-//! Bars for the tests.
+//! Bars that are generated, joined or not part of the repository.
 
 use std::path::{Path, PathBuf};
 
@@ -8,7 +8,8 @@ use tradewind_domain::instrument::Ticks;
 use tradewind_domain::strategic::Candle;
 use tradewind_domain::time::Nanos;
 
-pub(crate) const MINUTE: i64 = 60_000_000_000;
+use crate::recorded::{MINUTE, read};
+
 /// 2025-01-06 00:00 UTC, a Monday.
 const START: i64 = 1_736_121_600_000_000_000;
 
@@ -35,12 +36,6 @@ pub(crate) fn generated(count: usize) -> Vec<Candle> {
         .collect()
 }
 
-/// Committed daily bars. They are numbered, so their closes are set a day after the label.
-pub(crate) fn daily(symbol: &str) -> Vec<Candle> {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/fixtures/bars").join(format!("{symbol}.csv"));
-    read(&std::fs::read(path).unwrap(), 24 * 60)
-}
-
 /// Intraday bars that are not part of the repository; `None`, with a message, where they are not at hand.
 pub(crate) fn intraday(name: &str, sha256: &str, minutes: i64) -> Option<Vec<Candle>> {
     let path: PathBuf = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/data/tests").join(name);
@@ -50,31 +45,6 @@ pub(crate) fn intraday(name: &str, sha256: &str, minutes: i64) -> Option<Vec<Can
     };
     assert_eq!(hex::encode(Sha256::digest(&bytes)), sha256, "{name} is another file");
     Some(read(&bytes, minutes))
-}
-
-/// Bars of a recording, numbered from 0.
-pub(crate) fn read(text: &[u8], minutes: i64) -> Vec<Candle> {
-    let lines = std::str::from_utf8(text).unwrap().lines().skip(1);
-    lines
-        .enumerate()
-        .map(|(index, line)| {
-            let (stamp, figures) = line.split_once(',').unwrap();
-            let figures: Vec<f64> = figures.split(',').map(|figure| figure.parse().unwrap()).collect();
-            let [open, high, low, close, volume] = figures[..] else { panic!("{line}") };
-            let close_time = Nanos(instant(stamp) + minutes * MINUTE);
-            Candle { index: index as u64, close_time, open, high, low, close, volume }
-        })
-        .collect()
-}
-
-/// `YYYY-MM-DDThh:mm:ssZ` in UTC nanoseconds.
-fn instant(stamp: &str) -> i64 {
-    let part = |from: usize, to: usize| stamp[from..to].parse::<i64>().unwrap();
-    let (year, month, day) = (part(0, 4), part(5, 7), part(8, 10));
-    // Years begin in March here, so that the leap day is the last.
-    let (y, m) = if month > 2 { (year, month - 3) } else { (year - 1, month + 9) };
-    let days = 365 * y + y / 4 - y / 100 + y / 400 + (153 * m + 2) / 5 + day - 1 - 719_468;
-    (days * 1440 + part(11, 13) * 60 + part(14, 16)) * MINUTE + part(17, 19) * (MINUTE / 60)
 }
 
 /// Joins complete groups of shorter bars, so many each, to 30-minute bars.

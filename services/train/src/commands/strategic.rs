@@ -97,8 +97,8 @@ fn show(judged: &Judged, series: &[Series], checkpoint: &[u8], judgement: &Judge
         stage.decision.min_synergy_confidence,
         stage.decision.confidence_threshold,
         judgement.horizon,
-        judgement.spread_bps,
-        judgement.fee_bps,
+        judgement.costs.spread_bps,
+        judgement.costs.fee_bps,
         date(split)
     );
     let rows = [

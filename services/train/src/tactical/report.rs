@@ -15,6 +15,7 @@ use tradewind_domain::venue::fills::FillModel;
 
 use crate::bars::Series;
 use crate::contexts::Contexts;
+use crate::holding::COSTS;
 
 /// Trading days of a year.
 const DAYS: f64 = 252.0;
@@ -53,7 +54,7 @@ impl Default for Terms {
         Self {
             starting_equity: Money::from_units(1_000_000),
             base_notional: Money::from_units(250_000),
-            fills: FillModel { spread_bps: 2, fee_bps: 1 },
+            fills: COSTS,
             min_synergy_confidence: TacticalConfig::default().min_synergy_confidence,
         }
     }

@@ -3,9 +3,11 @@
 use tradewind_domain::bar::Bar;
 use tradewind_domain::tactical::{FeatureError, FeatureState, Matrix, RawRow, TacticalConfig, momentum_rule};
 use tradewind_domain::time::Nanos;
+use tradewind_domain::venue::fills::FillModel;
 
 use super::reward::{self, Outcome};
 use crate::bars::Series;
+use crate::holding::{COSTS, net_return};
 
 /// How outcomes are judged.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -18,10 +20,8 @@ pub struct Judgement {
     pub notional: f64,
     /// Equity behind the position risk.
     pub equity: f64,
-    /// Full spread in basis points.
-    pub spread_bps: u32,
-    /// Fee per side in basis points.
-    pub fee_bps: u32,
+    /// Spread and fees of a position.
+    pub costs: FillModel,
     /// What doing nothing earns. Every trade earns a bonus of 0.1 for its small slippage and an aligned one 0.2
     /// more, so at 0 the networks would always trade; 0.22 makes them act on a fifth of the bars or less.
     pub hold_reward: f64,
@@ -29,15 +29,7 @@ pub struct Judgement {
 
 impl Default for Judgement {
     fn default() -> Self {
-        Self {
-            horizon: 5,
-            aggressive_horizon: 2,
-            notional: 10_000.0,
-            equity: 100_000.0,
-            spread_bps: 2,
-            fee_bps: 1,
-            hold_reward: 0.22,
-        }
+        Self { horizon: 5, aggressive_horizon: 2, notional: 10_000.0, equity: 100_000.0, costs: COSTS, hold_reward: 0.22 }
     }
 }
 
@@ -74,7 +66,8 @@ pub fn collect(series: &[Series], from: Nanos, until: Nanos, judgement: &Judgeme
                 config: &config,
                 judgement,
             };
-            samples.push(Sample { matrix: *matrix, rewards: scene.rewards() });
+            let Some(rewards) = scene.rewards() else { break };
+            samples.push(Sample { matrix: *matrix, rewards });
         }
     }
     Ok(samples)
@@ -93,48 +86,52 @@ struct Scene<'a> {
 }
 
 impl Scene<'_> {
-    fn rewards(&self) -> [[f32; 3]; 3] {
+    /// `None` when the last bar of the horizon is not there yet.
+    fn rewards(&self) -> Option<[[f32; 3]; 3]> {
         let hold = self.judgement.hold_reward;
         let horizon = self.judgement.horizon;
-        let [fvg_long, fvg_short] = [1.0, -1.0].map(|side| self.fvg(side));
-        let [up, down] = [1.0, -1.0].map(|side| self.momentum(side));
+        let [long, short] = [self.outcome(1.0, horizon)?, self.outcome(-1.0, horizon)?];
         let followed = momentum_rule(self.raw, self.config).map(|synergy| f64::from(synergy.direction));
         // The entry agent times the direction that the others are expected to take.
         let [execute, aggressive] = match followed {
-            Some(side) => [horizon, self.judgement.aggressive_horizon].map(|bars| reward::base(&self.outcome(side, bars))),
+            Some(side) => {
+                let soon = self.outcome(side, self.judgement.aggressive_horizon)?;
+                [reward::base(if side > 0.0 { &long } else { &short }), reward::base(&soon)]
+            }
             None => [0.0; 2],
         };
-        let rewards = [[fvg_long, hold, fvg_short], [up, hold, down], [hold, execute, aggressive]];
-        rewards.map(|agent| agent.map(|value| value as f32))
+        let rewards = [
+            [self.fvg(&long), hold, self.fvg(&short)],
+            [self.momentum(&long, 1.0), hold, self.momentum(&short, -1.0)],
+            [hold, execute, aggressive],
+        ];
+        Some(rewards.map(|agent| agent.map(|value| value as f32)))
     }
 
-    fn fvg(&self, side: f64) -> f64 {
-        let outcome = self.outcome(side, self.judgement.horizon);
+    fn fvg(&self, outcome: &Outcome) -> f64 {
         let open_gap = self.raw.fvg_bullish_active || self.raw.fvg_bearish_active;
         let distance = open_gap.then(|| (self.raw.fvg_nearest_level - self.bars[0].close.0).abs() as f64 * self.tick);
-        reward::fvg(&outcome, distance, self.raw.fvg_mitigation_signal && outcome.pnl_usd > 0.0)
+        reward::fvg(outcome, distance, self.raw.fvg_mitigation_signal && outcome.pnl_usd > 0.0)
     }
 
-    fn momentum(&self, side: f64) -> f64 {
+    fn momentum(&self, outcome: &Outcome, side: f64) -> f64 {
         let alignment = side * (self.raw.price_momentum_5 / 5.0).tanh();
-        reward::momentum(&self.outcome(side, self.judgement.horizon), alignment, 0.0)
+        reward::momentum(outcome, alignment, 0.0)
     }
 
-    /// A position opened at the next bar's open and closed at the close of the last bar of the horizon.
-    fn outcome(&self, side: f64, bars: usize) -> Outcome {
+    /// A position held for so many bars; `None` when the last of them is not there yet.
+    fn outcome(&self, side: f64, bars: usize) -> Option<Outcome> {
         let judgement = self.judgement;
-        let (entry, exit) = (self.bars[1].open.0 as f64, self.bars[bars].close.0 as f64);
-        let costs_bps = f64::from(judgement.spread_bps + 2 * judgement.fee_bps);
         let synergy = momentum_rule(self.raw, self.config);
         let stop = self.atr_ticks.map(|atr| self.config.stop_atr_multiple * atr / self.bars[0].close.0 as f64);
-        Outcome {
-            pnl_usd: judgement.notional * (side * (exit / entry - 1.0) - costs_bps / 10_000.0),
+        Some(Outcome {
+            pnl_usd: judgement.notional * net_return(self.bars, 0, bars, side, &judgement.costs)?,
             synergy_aligned: synergy.is_some_and(|synergy| {
                 synergy.confidence >= self.config.min_synergy_confidence && f64::from(synergy.direction) == side
             }),
             position_risk_pct: stop.map(|fraction| 100.0 * fraction * judgement.notional / judgement.equity),
-            slippage_pct: Some(f64::from(judgement.spread_bps) / 2.0 / 100.0),
-        }
+            slippage_pct: Some(f64::from(judgement.costs.spread_bps) / 2.0 / 100.0),
+        })
     }
 }
 

@@ -6,8 +6,9 @@ use tradewind_domain::strategic::{BarClock, COLUMNS, Candle, RETAINED, Strategic
 use tradewind_domain::time::Nanos;
 
 use super::definition::Definition;
+use crate::recorded::{MINUTE, daily};
 use crate::recordings::{Recording, recordings};
-use crate::series::{MINUTE, daily, generated, half_hours, intraday, numbered};
+use crate::series::{generated, half_hours, intraday, numbered};
 
 const FIRST_ROW: usize = 546;
 

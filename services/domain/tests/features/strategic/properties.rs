@@ -8,7 +8,8 @@ use tradewind_domain::strategic::{
 };
 use tradewind_domain::time::Nanos;
 
-use crate::series::{MINUTE, generated};
+use crate::recorded::MINUTE;
+use crate::series::generated;
 
 /// Short samples, so that a row exists after 59 bars.
 fn short_config() -> StrategicConfig {

@@ -6,7 +6,7 @@ use tradewind_domain::instrument::Ticks;
 use tradewind_domain::tactical::{FeatureError, FeatureState, SCHEMA, TacticalConfig, WARM_UP_BARS, check_matrix};
 use tradewind_domain::time::Nanos;
 
-use crate::series::MINUTE;
+use crate::recorded::MINUTE;
 
 fn state() -> FeatureState {
     FeatureState::new(&TacticalConfig::default())
