@@ -107,7 +107,9 @@ closed_list! {
         Halted,
         /// The risk service allows only orders that reduce positions.
         ReduceOnly,
-        /// The policy process does not answer.
+        /// The feed has brought no bar to decide yet.
+        WaitingForBars,
+        /// The decision engine does not answer.
         Unreachable,
     }
 }

@@ -99,6 +99,19 @@ pub fn cpu_pinned(asked: &[(&str, CpuMode)], reports: &[PinningReport]) -> (Cond
     }
 }
 
+/// What is known of the decision engine of a policy.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DecisionEngine<'a> {
+    /// It has not been heard for long enough to tell.
+    Starting,
+    /// It does not answer.
+    Silent,
+    /// It answers and has decided nothing yet; what it waits for, empty: a bar.
+    WithoutBars(&'a str),
+    /// It decides bars.
+    Decides,
+}
+
 /// TradingAllowed: whether a qualified trade would become an order at present.
 #[must_use]
 pub fn trading_allowed(
@@ -107,6 +120,7 @@ pub fn trading_allowed(
     profile_halt: bool,
     risk: Option<(TradingState, &str)>,
     serving: bool,
+    (engine, feed): (DecisionEngine<'_>, &str),
 ) -> (bool, PolicyReason, String) {
     if policy_halt {
         return (false, PolicyReason::Halted, "spec.halt of this policy is set".into());
@@ -122,8 +136,54 @@ pub fn trading_allowed(
         Some((TradingState::Halted, why)) => (false, PolicyReason::Halted, why.to_owned()),
         Some((TradingState::ReduceOnly, why)) => (false, PolicyReason::ReduceOnly, why.to_owned()),
         Some((TradingState::Normal, _)) if !serving => (false, PolicyReason::Pending, "no bundle serves yet".into()),
-        Some((TradingState::Normal, _)) => {
-            (true, PolicyReason::Trading, "orders within the limits are sent to the paper venue".into())
+        Some((TradingState::Normal, _)) => decides(engine, feed),
+    }
+}
+
+fn decides(engine: DecisionEngine<'_>, feed: &str) -> (bool, PolicyReason, String) {
+    match engine {
+        DecisionEngine::Starting => (false, PolicyReason::Pending, "the decision engine is starting".into()),
+        DecisionEngine::Silent => {
+            (false, PolicyReason::Unreachable, "the decision engine does not answer; without it no bar is decided".into())
+        }
+        DecisionEngine::WithoutBars(waiting_for) => {
+            let waits = if waiting_for.is_empty() { "none of spec.instruments has come" } else { waiting_for };
+            let message = format!(
+                "no bar of feed '{feed}' has been decided yet ({waits}); a publisher has to write to its stream: the chart's \
+                 market.enabled replays recorded bars"
+            );
+            (false, PolicyReason::WaitingForBars, message)
+        }
+        DecisionEngine::Decides => (true, PolicyReason::Trading, "orders within the limits are sent to the paper venue".into()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn trading_is_allowed_only_when_everything_that_it_takes_is_there() {
+        use DecisionEngine::{Decides, Silent, Starting, WithoutBars};
+        let normal = Some((TradingState::Normal, ""));
+        let paper = TradingMode::Paper;
+        let cases = [
+            (trading_allowed(paper, false, false, normal, true, (Decides, "f")), PolicyReason::Trading),
+            (trading_allowed(paper, true, false, normal, true, (Decides, "f")), PolicyReason::Halted),
+            (trading_allowed(paper, false, true, normal, true, (Decides, "f")), PolicyReason::Halted),
+            (trading_allowed(TradingMode::Shadow, false, false, normal, true, (Decides, "f")), PolicyReason::TradingOff),
+            (trading_allowed(paper, false, false, None, true, (Decides, "f")), PolicyReason::Unreachable),
+            (
+                trading_allowed(paper, false, false, Some((TradingState::ReduceOnly, "")), true, (Decides, "f")),
+                PolicyReason::ReduceOnly,
+            ),
+            (trading_allowed(paper, false, false, normal, false, (Decides, "f")), PolicyReason::Pending),
+            (trading_allowed(paper, false, false, normal, true, (Starting, "f")), PolicyReason::Pending),
+            (trading_allowed(paper, false, false, normal, true, (Silent, "f")), PolicyReason::Unreachable),
+            (trading_allowed(paper, false, false, normal, true, (WithoutBars(""), "f")), PolicyReason::WaitingForBars),
+        ];
+        for ((allowed, reason, message), expected) in cases {
+            assert_eq!((allowed, reason), (expected == PolicyReason::Trading, expected), "{message}");
         }
     }
 }

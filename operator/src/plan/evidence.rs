@@ -49,6 +49,8 @@ pub struct Evidence {
     pub candidate: Figures,
     /// Paired net profit; absent: not measured.
     pub paired: Option<Paired>,
+    /// Bars decided since the policy exists.
+    pub bars_decided: u64,
     /// Dependency that holds the bar in hand; empty: none.
     pub waiting_for: String,
 }

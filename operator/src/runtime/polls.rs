@@ -283,6 +283,8 @@ fn gist(heard: &Heard) -> Option<Answer> {
             candidate_bundle: status.candidate_bundle.clone(),
             step: status.step,
             weight_bps: status.weight_bps,
+            bars_decided: status.bars_decided.min(1),
+            waiting_for: if status.bars_decided == 0 { status.waiting_for.clone() } else { String::new() },
             ..PolicyStatus::default()
         })),
         Answer::Risk(status) => Answer::Risk(status.clone()),

@@ -1,5 +1,6 @@
 //! What a cluster needs before anything can be installed: binaries, images, checkpoints.
 
+use std::fmt::Write;
 use std::fs;
 use std::io::Read;
 use std::path::{Path, PathBuf};
@@ -185,21 +186,25 @@ pub fn binaries(tree: &Tree, console: &Console) -> Result<()> {
     Ok(())
 }
 
-/// Packs the stripped binaries into the one image; returns its archive.
+/// Packs the stripped binaries into the one image, unless it holds them already; returns its archive.
 ///
 /// # Errors
 /// When stripping or the image build fails.
 pub fn image(tree: &Tree, console: &Console) -> Result<PathBuf> {
     let context = tree.work.join("image");
     let archive = tree.work.join("tradewind.tar");
+    let containerfile = tree.root.join("Containerfile");
+    let inputs: Vec<PathBuf> = PROCESSES.iter().map(|name| tree.program(name)).chain([containerfile.clone()]).collect();
+    let Some(stamp) = Stamp::of_changed(&inputs, &archive)? else { return Ok(archive) };
     console.step(&format!("image {IMAGE} FROM scratch"), || {
         fs::create_dir_all(&context)?;
         for name in PROCESSES {
             let (from, to) = (tree.program(name), context.join(name));
             Run::new("strip", &["-s", "-o", &to.to_string_lossy(), &from.to_string_lossy()]).output()?;
         }
-        pack(tree, &tree.root.join("Containerfile"), &context, IMAGE, &archive)
+        pack(tree, &containerfile, &context, IMAGE, &archive)
     })?;
+    stamp.write()?;
     Ok(archive)
 }
 
@@ -276,6 +281,32 @@ pub fn files_image(tree: &Tree, console: &Console) -> Result<PathBuf> {
         pack(tree, &tree.root.join("manifests/samples/demo-files.Containerfile"), &context, FILES_IMAGE, &archive)
     })?;
     Ok(archive)
+}
+
+/// Lengths and times of the files that an archive was made from, beside it.
+struct Stamp {
+    path: PathBuf,
+    seen: String,
+}
+
+impl Stamp {
+    /// `None` when the archive was made from these very files.
+    fn of_changed(inputs: &[PathBuf], archive: &Path) -> Result<Option<Self>> {
+        let mut seen = String::new();
+        for input in inputs {
+            let metadata = fs::metadata(input).with_context(|| format!("cannot look at {}", input.display()))?;
+            let since = metadata.modified()?.duration_since(std::time::UNIX_EPOCH)?;
+            writeln!(seen, "{} {} {}", input.display(), metadata.len(), since.as_nanos())?;
+        }
+        let path = archive.with_extension("inputs");
+        let same = archive.exists() && fs::read_to_string(&path).is_ok_and(|before| before == seen);
+        Ok((!same).then_some(Self { path, seen }))
+    }
+
+    /// Remembers the files, once the archive is there.
+    fn write(self) -> Result<()> {
+        fs::write(&self.path, self.seen).with_context(|| format!("cannot write {}", self.path.display()))
+    }
 }
 
 /// SHA-256 of a file in hexadecimal.

@@ -43,11 +43,12 @@ pub(super) fn pass_time(seconds: i64) {
     NOW.set(NOW.get() + seconds);
 }
 
-/// What the decision engine reports about a candidate.
+/// What the decision engine reports.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Evidence {
     Good,
     TradesTooOften,
+    NoFeed,
     Silent,
 }
 
@@ -248,6 +249,13 @@ impl Cluster {
         if self.evidence == Evidence::Silent {
             return None;
         }
+        if self.evidence == Evidence::NoFeed {
+            return Some(Answer::Policy(Box::new(PolicyStatus {
+                stable_bundle: text("stableBundle"),
+                waiting_for: "feed default does not exist yet".into(),
+                ..PolicyStatus::default()
+            })));
+        }
         let turnover = if self.evidence == Evidence::TradesTooOften { 900_000.0 } else { 21_000.0 };
         let figures = |bundle: String, turnover_bps| RevisionFigures {
             bundle,
@@ -262,6 +270,7 @@ impl Cluster {
             step: number("step"),
             weight_bps: number("weightBps"),
             bars_in_step: 5_000,
+            bars_decided: 5_000,
             stable: Some(figures(text("stableBundle"), 20_000.0)),
             candidate: Some(figures(text("candidateBundle"), turnover)),
             paired: Some(PairedPnl { n: 5_000, mean_bps: 0.1, lower_bps: -0.5, upper_bps: 0.7, winsorised: 0 }),

@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use super::cluster::{Evidence, Operator};
+use super::cluster::{Cluster, Evidence, Operator};
 use super::{authority, checkpoint, declared, point_at, point_role_at, run_until, strategic_checkpoint};
 
 #[tokio::test]
@@ -26,6 +26,31 @@ async fn from_nothing_to_healthy_and_then_silence() {
         operator.round(&cluster).await.unwrap();
     }
     assert_eq!(cluster.writes()[before..], Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn trading_is_not_said_to_be_allowed_before_the_feed_has_brought_a_bar() {
+    let (mut cluster, root) = (declared(), authority());
+    cluster.evidence = Evidence::NoFeed;
+    let mut operator = Operator::start(&cluster, &root);
+    run_until(&cluster, &mut operator, &root, |cluster| cluster.phase() == "Healthy").await;
+    let trading = |cluster: &Cluster| {
+        let policy = cluster.get("tradingpolicies", "indices").unwrap();
+        let conditions = policy["status"]["conditions"].as_array().unwrap().clone();
+        let found = conditions.into_iter().find(|condition| condition["type"] == json!("TradingAllowed")).unwrap();
+        [&found["status"], &found["reason"], &found["message"]].map(|text| text.as_str().unwrap().to_owned())
+    };
+    let [status, reason, message] = trading(&cluster);
+    assert_eq!((status.as_str(), reason.as_str()), ("False", "WaitingForBars"));
+    assert!(message.contains("feed 'default'") && message.contains("does not exist yet"), "{message}");
+    // one bar is news, and the answers that are lost later are none until silence is certain
+    cluster.evidence = Evidence::Good;
+    run_until(&cluster, &mut operator, &root, |cluster| trading(cluster)[1] == "Trading").await;
+    cluster.evidence = Evidence::Silent;
+    let before = cluster.writes().len();
+    run_until(&cluster, &mut operator, &root, |cluster| trading(cluster)[1] == "Unreachable").await;
+    let written = cluster.writes()[before..].to_vec();
+    assert!(written.len() <= 4, "{written:#?}");
 }
 
 #[tokio::test]

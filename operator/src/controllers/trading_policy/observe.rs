@@ -15,6 +15,7 @@ use crate::build::owner::Owner;
 use crate::controllers::context::{Context, PassError};
 use crate::controllers::pods;
 use crate::plan::bundle::Content;
+use crate::plan::conditions::DecisionEngine;
 use crate::plan::evidence::{Evidence, Figures, Paired};
 use crate::plan::rollout::{Plan, Pods, State};
 use crate::runtime::brake::Tripped;
@@ -145,6 +146,17 @@ impl Observed {
         Pods::Ready
     }
 
+    /// What is known of the decision engine; one that was heard before and misses an answer still decides.
+    pub(super) fn engine(&self, decided: bool) -> DecisionEngine<'_> {
+        match &self.evidence {
+            Some(evidence) if evidence.bars_decided == 0 => DecisionEngine::WithoutBars(&evidence.waiting_for),
+            Some(_) => DecisionEngine::Decides,
+            None if self.undecided && decided => DecisionEngine::Decides,
+            None if self.undecided || self.policy != Pods::Ready => DecisionEngine::Starting,
+            None => DecisionEngine::Silent,
+        }
+    }
+
     /// Replicas of a set: none while its brake holds.
     pub(super) fn replicas(&self, set: &str) -> i32 {
         i32::from(self.tripped.get(set).is_none_or(|tripped| tripped.pause.is_zero()))
@@ -221,6 +233,7 @@ fn evidence(status: &PolicyStatus) -> Evidence {
             lower_bps: paired.lower_bps,
             upper_bps: paired.upper_bps,
         }),
+        bars_decided: status.bars_decided,
         waiting_for: status.waiting_for.clone(),
     }
 }

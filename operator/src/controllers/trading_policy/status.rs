@@ -41,7 +41,10 @@ pub(super) fn status(
         .and_then(|status| Some((status.state?, status.reason.as_deref().unwrap_or_default())));
     let serving = plan.next.stable.is_some() && applied.runs && !applied.inference.is_empty();
     let halted = profile.is_some_and(|profile| profile.spec.halt);
-    let (allowed, reason, message) = trading_allowed(policy.spec.trading, policy.spec.halt, halted, state, serving);
+    let traded = find_condition(&before.conditions, ConditionType::TradingAllowed)
+        .is_some_and(|condition| condition.status == ConditionStatus::True);
+    let engine = (observed.engine(traded), policy.spec.feed.as_str());
+    let (allowed, reason, message) = trading_allowed(policy.spec.trading, policy.spec.halt, halted, state, serving, engine);
     all.push(condition(ConditionType::TradingAllowed, allowed, reason, message, generation, now));
     for condition in all {
         set_condition(&mut status.conditions, condition);

@@ -167,6 +167,7 @@ pub fn run_some(environment: &Environment, filter: &str) -> Result<Counts> {
 fn serving(environment: &Environment) -> Result<String> {
     setup::policy(environment, TRADING, &POLICY)?;
     determinism::until_decided(environment, TRADING, POLICY.name, feed::HEAD_START + 50)?;
+    setup::until_trading(environment, TRADING, POLICY.name, "Trading")?;
     environment.kubectl.output(&["get", "tp,rp,mc", "-n", TRADING])
 }
 

@@ -9,7 +9,7 @@ use serde_json::Value;
 use super::manifests::{self, PolicySpec};
 use crate::artifacts;
 use crate::environment::{Environment, TRADING};
-use crate::kubectl::{Poll, text};
+use crate::kubectl::{Poll, condition, text};
 
 /// Where the file server of the samples serves a checkpoint.
 #[must_use]
@@ -86,6 +86,22 @@ pub fn until_phase(environment: &Environment, namespace: &str, policy: &str, pha
         let value = environment.kubectl.get(namespace, &[&object])?.context("the policy does not exist")?;
         let seen = text(&value, "/status/phase").to_owned();
         Ok(if seen == phase { Poll::Ready(value) } else { Poll::NotYet(format!("{seen}: {}", text(&value, "/status/summary"))) })
+    })
+}
+
+/// Waits until the policy's condition TradingAllowed has `reason`; gives its message.
+///
+/// # Errors
+/// When half a minute passes.
+pub fn until_trading(environment: &Environment, namespace: &str, policy: &str, reason: &str) -> Result<String> {
+    let object = format!("tradingpolicy/{policy}");
+    environment.kubectl.until(&format!("TradingAllowed to say {reason}"), Duration::from_secs(30), || {
+        let value = environment.kubectl.get(namespace, &[&object])?.context("the policy does not exist")?;
+        Ok(match condition(&value, "TradingAllowed") {
+            Some((_, seen, message)) if seen == reason => Poll::Ready(message.to_owned()),
+            Some((_, seen, message)) => Poll::NotYet(format!("{seen}: {message}")),
+            None => Poll::NotYet("no condition yet".to_owned()),
+        })
     })
 }
 

@@ -22,14 +22,16 @@ pub fn run(environment: &Environment) -> Result<String> {
     let spec =
         PolicySpec { name: NAME, risk_profile: NAME, feed: NAME, placement: "Shared", pace: Pace::SHORT, ..PolicySpec::SAMPLE };
     setup::namespace(environment, NAME)?;
-    feed::start(environment, NAME, 20)?;
     setup::policy(environment, NAME, &spec)?;
+    let waits = setup::until_trading(environment, NAME, NAME, "WaitingForBars")?;
+    ensure!(waits.contains("feed 'verbs'"), "the message does not name the feed: {waits}");
+    feed::start(environment, NAME, 20)?;
     setup::checkpoint(environment, NAME, "tactical-b")?;
     until_decided(environment, NAME, NAME, feed::HEAD_START + 20)?;
     let first = stable(environment)?;
 
     setup::use_checkpoint(environment, NAME, NAME, "tactical-b")?;
-    let mut lines = Vec::new();
+    let mut lines = vec![format!("before its feed exists: {waits}")];
     for phase in ["Shadowing", "Canary"] {
         until(environment, phase)?;
         lines.push(paused(environment, phase)?);

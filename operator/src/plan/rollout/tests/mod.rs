@@ -151,6 +151,7 @@ impl World {
             stable: figures,
             candidate: figures,
             paired: Some(Paired { n: 1_000, mean_bps: 0.1, lower_bps: -1.0, upper_bps: 1.2 }),
+            bars_decided: 0,
             waiting_for: String::new(),
         };
         match self.quality {
