@@ -22,11 +22,12 @@ const MAX_DRAWDOWN_BPS: u32 = 600;
 /// Bars of both indices to the middle of 2008.
 const BEFORE_THE_FALL: usize = 4_780;
 
-/// Replays the years before at once and the fall at a pace, waits for the breaker, and clears it by its id.
+/// Starts the replay, the years before at once and the fall at a pace, if it does not run yet: other things can be shown
+/// meanwhile, since a breaker that has fired stays so.
 ///
 /// # Errors
-/// When it does not fire, lets an entry through, or clears by another id.
-pub fn run(environment: &Environment) -> Result<String> {
+/// When the API server refuses something.
+pub fn begin(environment: &Environment) -> Result<()> {
     let spec = PolicySpec {
         name: NAME,
         risk_profile: NAME,
@@ -41,7 +42,15 @@ pub fn run(environment: &Environment) -> Result<String> {
     setup::checkpoint(environment, NAME, spec.strategic)?;
     setup::checkpoint(environment, NAME, spec.tactical)?;
     environment.kubectl.apply(NAME, &manifests::trading_policy(&spec))?;
-    feed::start_after(environment, NAME, BEFORE_THE_FALL, 25)?;
+    feed::start_after(environment, NAME, BEFORE_THE_FALL, 25)
+}
+
+/// Waits for the breaker, and clears it by its id.
+///
+/// # Errors
+/// When it does not fire, lets an entry through, or clears by another id.
+pub fn run(environment: &Environment) -> Result<String> {
+    begin(environment)?;
     let fired = until(environment, "the breaker to fire", |profile| !text(profile, "/status/breaker/id").is_empty())?;
     let why = text(&fired, "/status/breaker/reason").to_owned();
     ensure!(text(&fired, "/status/breaker/id") == "drawdown-1", "the breaker is {}", fired["status"]["breaker"]);

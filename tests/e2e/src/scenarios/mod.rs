@@ -58,11 +58,6 @@ const POLICY: PolicySpec<'static> = PolicySpec::SAMPLE;
 pub const ALL: [Scenario; 20] = [
     Scenario { name: "serving", claim: "samples applied with kubectl trade on paper", run: serving },
     Scenario { name: "pinning", claim: "inference, risk and execution run on the CPUs that they asked for", run: pinned },
-    Scenario {
-        name: "wrong-manifests",
-        claim: "every wrong manifest is refused with field, value seen and value allowed",
-        run: wrong_manifests,
-    },
     Scenario { name: "rejection", claim: "spoiled checkpoints are rejected before any pod sees them", run: rejected },
     Scenario { name: "promotion", claim: "a better checkpoint is verified, shadowed, canaried and promoted", run: promoted },
     Scenario { name: "rollback", claim: "a checkpoint that trades too often is rolled back on evidence", run: rolled_back },
@@ -77,6 +72,11 @@ pub const ALL: [Scenario; 20] = [
         run: kubelet_rejects,
     },
     Scenario { name: "halt", claim: "a halt stops every new order in under a second, with the operator gone", run: halted },
+    Scenario {
+        name: "wrong-manifests",
+        claim: "every wrong manifest is refused with field, value seen and value allowed",
+        run: wrong_manifests,
+    },
     Scenario {
         name: "breaker",
         claim: "the fall of 2008 fires the drawdown breaker; only its own id clears it",
@@ -154,9 +154,14 @@ pub fn run_some(environment: &Environment, filter: &str) -> Result<Counts> {
     let mut counts = Counts::default();
     for scenario in ALL.iter().filter(|s| s.name.contains(filter)) {
         environment.console.chapter(scenario.name);
-        if scenario.name == "breaker" && "determinism".contains(filter) {
-            // Takes minutes: it goes on beside the next scenarios, which also kill its processes.
-            determinism::begin(environment)?;
+        if scenario.name == "wrong-manifests" {
+            // Both take minutes and go on beside the next scenarios, which also kill processes of the first.
+            if "determinism".contains(filter) {
+                determinism::begin(environment)?;
+            }
+            if "breaker".contains(filter) {
+                breaker::begin(environment)?;
+            }
         }
         let holds = environment.console.outcome(scenario.claim, (scenario.run)(environment));
         counts.add(Counts { passed: u64::from(holds), failed: u64::from(!holds) });
