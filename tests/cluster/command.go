@@ -21,10 +21,11 @@ var commands []command
 
 func init() {
 	commands = []command{
-		{"up", "up [--dir DIR] [--nodes LIST] [--install]", "bring a cluster up",
+		{"up", "up [--dir DIR] [--nodes LIST] [--with PID] [--install]", "bring a cluster up",
 			`Brings up etcd, the API server with an audit log, the controllers, the
 scheduler, cluster DNS, local storage and the nodes, and returns when all of
-it is ready. The cluster then lives until "cluster down" ends it.
+it is ready. The cluster then lives until "cluster down" ends it, or with --with
+until the process named there ends, however it does.
 
 Nodes are called node0, node1 and so on. A general node runs anything; a
 dedicated one hands out exclusive CPUs and carries the label

@@ -72,12 +72,12 @@ func (b bench) kubectl(dir string, arguments ...string) string {
 }
 
 // up brings a cluster up and sees to it that it goes away.
-func (b bench) up(name, nodes string) string {
+func (b bench) up(name, nodes string, more ...string) string {
 	b.Helper()
 	dir := filepath.Join(b.dir, name)
 	b.Cleanup(func() { _, _ = b.try("down", "--dir", dir) })
 	begun := time.Now()
-	b.must("up", "--dir", dir, "--nodes", nodes)
+	b.must(append([]string{"up", "--dir", dir, "--nodes", nodes}, more...)...)
 	b.Logf("%s: up in %.1f s", nodes, time.Since(begun).Seconds())
 	return dir
 }
@@ -336,6 +336,30 @@ func TestNothingLeftOfAnInterruptedStart(t *testing.T) {
 			}
 			b.gone(test.name, dir, name)
 		})
+	}
+}
+
+func TestAClusterDoesNotOutliveTheProcessThatItIsFor(t *testing.T) {
+	b := newBench(t)
+	owner := exec.Command("cat")
+	input, err := owner.StdinPipe() // cat waits for it
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer input.Close()
+	if err := owner.Start(); err != nil {
+		t.Fatal(err)
+	}
+	dir := b.up("owned", "general", "--with", strconv.Itoa(owner.Process.Pid))
+	name := id(t, dir)
+	b.kubectl(dir, "get", "nodes")
+	if err := owner.Process.Kill(); err != nil {
+		t.Fatal(err)
+	}
+	_ = owner.Wait()
+	b.gone("end of its process", dir, name)
+	if text, code := b.try("up", "--dir", dir, "--with", strconv.Itoa(owner.Process.Pid)); code != exitUsage {
+		t.Fatalf("a cluster for a process that is gone: %d %s", code, text)
 	}
 }
 

@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"text/tabwriter"
 	"time"
 
@@ -47,9 +48,13 @@ func runUp(ctx context.Context, arguments []string) error {
 	nodeList := set.String("nodes", layout.DefaultNodes, "`LIST` of nodes, each general or dedicated")
 	install := set.Bool("install", false, "install missing Debian packages first")
 	timeout := set.Duration("timeout", 4*time.Minute, "`TIME` after which a cluster that is not ready has failed")
+	with := set.Int("with", 0, "`PID` of a process: the cluster ends when it does")
 	rest, err := parse(set, "up", arguments)
 	if err == nil {
 		err = alone("up", rest)
+	}
+	if err == nil && *with != 0 && syscall.Kill(*with, 0) != nil {
+		err = usagef("--with %d: there is no such process", *with)
 	}
 	if err != nil {
 		return err
@@ -70,7 +75,7 @@ func runUp(ctx context.Context, arguments []string) error {
 	if err != nil {
 		return err
 	}
-	spec, err := host.Up(ctx, host.Options{Dir: path, Nodes: nodes, Cache: cache, Timeout: *timeout, Output: output})
+	spec, err := host.Up(ctx, host.Options{Dir: path, Nodes: nodes, Cache: cache, Timeout: *timeout, With: *with, Output: output})
 	if err != nil {
 		return err
 	}

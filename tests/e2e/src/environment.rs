@@ -20,6 +20,15 @@ pub const TRADING: &str = "trading";
 pub const SMALL_VALUES: &str =
     "operator.storageClass=local,nats.storage.class=local,nats.storage.size=1Gi,nats.jetstream.maxFileStore=512Mi";
 
+/// How long a cluster stays up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Lifetime {
+    /// Until somebody ends it.
+    UntilDown,
+    /// No longer than this process, however it ends.
+    ThisProcess,
+}
+
 /// Everything that a scenario works with.
 pub struct Environment {
     /// Paths of the checkout.
@@ -37,7 +46,7 @@ impl Environment {
     ///
     /// # Errors
     /// When a build or the cluster fails; the message names the step.
-    pub fn local(tree: Tree, console: Console, name: &str) -> Result<Self> {
+    pub fn local(tree: Tree, console: Console, name: &str, lifetime: Lifetime) -> Result<Self> {
         let directory = tree.work().join(name);
         artifacts::cluster_program(&tree, &console)?;
         artifacts::binaries(&tree, &console)?;
@@ -49,7 +58,10 @@ impl Environment {
         let environment = Self { tree, console, kubectl, bin, directory };
         environment.console.step("bring up a Kubernetes of five nodes, four of them dedicated", || {
             environment.cluster(&["down"])?;
-            environment.cluster(&["up"])
+            match lifetime {
+                Lifetime::UntilDown => environment.cluster(&["up"]),
+                Lifetime::ThisProcess => environment.cluster(&["up", "--with", &std::process::id().to_string()]),
+            }
         })?;
         environment.console.step("put the images on every node", || {
             environment.cluster(&["load", "--image", &product.to_string_lossy(), &files.to_string_lossy()])

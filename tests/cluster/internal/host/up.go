@@ -22,6 +22,7 @@ type Options struct {
 	Nodes   []layout.Node
 	Cache   artifact.Cache
 	Timeout time.Duration
+	With    int // process that the cluster does not outlive; 0: none
 	Output  *report.Output
 }
 
@@ -101,7 +102,7 @@ func prepare(dir string, options Options) (layout.Spec, error) {
 	if err := layout.DivideCPUs(options.Nodes, cpus); err != nil {
 		return layout.Spec{}, err
 	}
-	spec := layout.Spec{ID: layout.ID(dir), Dir: dir, Created: time.Now().UTC(), Nodes: options.Nodes}
+	spec := layout.Spec{ID: layout.ID(dir), Dir: dir, Created: time.Now().UTC(), Nodes: options.Nodes, With: options.With}
 	return spec, exclusively(func() error {
 		used, err := machine.UsedRanges()
 		if err != nil {

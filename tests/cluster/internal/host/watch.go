@@ -13,6 +13,8 @@ import (
 	"syscall"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"tradewind.dev/tests/cluster/internal/layout"
 	"tradewind.dev/tests/cluster/internal/machine"
 	"tradewind.dev/tests/cluster/internal/supervise"
@@ -65,7 +67,7 @@ func Watch(dir string) error {
 	if err := linkHost(spec, namespace.Process.Pid); err != nil {
 		log.Print(err) // the supervisor will miss its uplink and say so
 	}
-	logs := attend(namespace.Process, ended, quit)
+	logs := attend(namespace.Process, ended, quit, endOf(spec.With))
 	return clear(own, dir, logs)
 }
 
@@ -107,12 +109,17 @@ func linkHost(spec layout.Spec, namespace int) error {
 
 // attend waits for the end of the cluster and brings it about when told to. It
 // returns whether somebody still wants to read the logs.
-func attend(namespace *os.Process, ended <-chan error, quit <-chan os.Signal) (logs bool) {
+func attend(namespace *os.Process, ended <-chan error, quit <-chan os.Signal, alone <-chan struct{}) (logs bool) {
 	words := listen()
 	kept := false
 	for {
 		select {
 		case <-quit:
+			_ = namespace.Kill()
+			<-ended
+			return false
+		case <-alone:
+			log.Print("the process that the cluster was made for has ended")
 			_ = namespace.Kill()
 			<-ended
 			return false
@@ -140,6 +147,30 @@ func attend(namespace *os.Process, ended <-chan error, quit <-chan os.Signal) (l
 			}
 		}
 	}
+}
+
+// endOf closes the channel when the process has ended; nil, which never is
+// closed, stands for no process.
+func endOf(process int) <-chan struct{} {
+	if process == 0 {
+		return nil
+	}
+	ended := make(chan struct{})
+	handle, err := unix.PidfdOpen(process, 0)
+	if err != nil {
+		close(ended) // it was there when "up" looked
+		return ended
+	}
+	go func() {
+		defer close(ended)
+		for {
+			watched := []unix.PollFd{{Fd: int32(handle), Events: unix.POLLIN}}
+			if _, err := unix.Poll(watched, -1); !errors.Is(err, unix.EINTR) {
+				return
+			}
+		}
+	}()
+	return ended
 }
 
 // listen passes on what comes over the lifeline; 0 stands for its end.

@@ -52,6 +52,7 @@ type Spec struct {
 	Created time.Time `json:"created"`
 	Link    Link      `json:"link"`
 	Nodes   []Node    `json:"nodes"`
+	With    int       `json:"with,omitempty"` // process that the cluster does not outlive; 0: none
 }
 
 // ID derives a cluster's short name from its directory.

@@ -6,7 +6,7 @@ use anyhow::{Result, ensure};
 use clap::{Parser, Subcommand};
 use tradewind_e2e::artifacts::{self, Tree};
 use tradewind_e2e::console::Console;
-use tradewind_e2e::environment::{Environment, TRADING};
+use tradewind_e2e::environment::{Environment, Lifetime, TRADING};
 use tradewind_e2e::scenarios::{self, determinism, feed};
 
 /// Name of the demo's cluster below `.demo`.
@@ -62,7 +62,7 @@ fn show(context: Option<&str>) -> Result<bool> {
     let (tree, console) = (Tree::find()?, Console::new());
     console.chapter("1. Build");
     let environment = match context {
-        None => Environment::local(tree, console, CLUSTER)?,
+        None => Environment::local(tree, console, CLUSTER, Lifetime::UntilDown)?,
         Some(context) => Environment::existing(tree, console, CLUSTER, context)?,
     };
     environment.console.chapter("2. Install");

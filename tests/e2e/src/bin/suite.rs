@@ -8,7 +8,7 @@ use anyhow::Result;
 use clap::Parser;
 use tradewind_e2e::artifacts::{self, Tree};
 use tradewind_e2e::console::Console;
-use tradewind_e2e::environment::{Environment, SMALL_VALUES};
+use tradewind_e2e::environment::{Environment, Lifetime, SMALL_VALUES};
 use tradewind_e2e::parts::{self, Counts, Runner};
 use tradewind_e2e::scenarios;
 use tradewind_e2e::scenarios::quiet::Watch;
@@ -125,7 +125,7 @@ fn cluster(tree: &Tree, filter: &str, total: &mut Counts) -> Result<Environment>
     console.chapter("Scenarios on a real Kubernetes");
     artifacts::binaries(tree, &console)?;
     artifacts::foreign_checkpoint(tree, &console)?;
-    let environment = Environment::local(tree.clone(), console, "suite")?;
+    let environment = Environment::local(tree.clone(), console, "suite", Lifetime::ThisProcess)?;
     match on_cluster(&environment, filter) {
         Ok(counts) => total.add(counts),
         Err(error) => {
