@@ -17,7 +17,7 @@ use crate::kubectl::{Poll, text};
 pub const BARS: usize = 5_031;
 
 /// Name of namespace, policy, profile and feed of the replay.
-pub const FIXED: &str = "fixed";
+const FIXED: &str = "fixed";
 const FIXED_POLICY: PolicySpec<'static> =
     PolicySpec { name: FIXED, risk_profile: FIXED, feed: FIXED, placement: "Shared", ..PolicySpec::SAMPLE };
 

@@ -3,6 +3,7 @@
 use std::fs;
 
 use anyhow::{Result, ensure};
+use serde_json::Value;
 
 use super::ledger::{self, Kind};
 use super::manifests::PolicySpec;
@@ -10,27 +11,35 @@ use super::{determinism, feed, setup};
 use crate::command::Run;
 use crate::environment::Environment;
 
-/// Name of namespace, policy and profile.
+/// Name of namespace, policy, profile and feed.
 const NAME: &str = "foreign";
+const POLICY: PolicySpec<'static> = PolicySpec {
+    name: NAME,
+    risk_profile: NAME,
+    strategic: "strategic-foreign",
+    feed: NAME,
+    placement: "Shared",
+    ..PolicySpec::SAMPLE
+};
 /// Bars after which both indices have had strategic decisions.
 const BARS: usize = 4_000;
 
-/// Serves the checkpoint on the feed of the replay of all bars, and lets the libraries of `tests/oracles` judge the ledger.
+/// Serves the checkpoint on a feed of so many bars, if it does not run yet: other things can be shown meanwhile.
 ///
 /// # Errors
-/// When it is not verified, or a decision differs.
-pub fn run(environment: &Environment) -> Result<String> {
-    let spec = PolicySpec {
-        name: NAME,
-        risk_profile: NAME,
-        strategic: "strategic-foreign",
-        feed: determinism::FIXED,
-        placement: "Shared",
-        ..PolicySpec::SAMPLE
-    };
-    determinism::begin(environment)?;
+/// When the policy does not become Ready.
+pub fn begin(environment: &Environment) -> Result<Value> {
     setup::namespace(environment, NAME)?;
-    setup::policy(environment, NAME, &spec)?;
+    feed::start_after(environment, NAME, BARS, 1)?;
+    setup::policy(environment, NAME, &POLICY)
+}
+
+/// Lets the libraries of `tests/oracles` judge the ledger.
+///
+/// # Errors
+/// When the checkpoint is not verified, or a decision differs.
+pub fn run(environment: &Environment) -> Result<String> {
+    begin(environment)?;
     determinism::until_decided(environment, NAME, NAME, BARS)?;
     let folder = environment.scratch("replay");
     fs::create_dir_all(&folder)?;
@@ -40,8 +49,8 @@ pub fn run(environment: &Environment) -> Result<String> {
     let words = [&script, &path, &environment.tree.bars()].map(|path| path.to_string_lossy().into_owned());
     let said = Run::new(&python, &[&words[0], "check", &words[1], &words[2]]).output()?;
     ensure!(said.contains("compared with ONNX Runtime"), "nothing was compared: {said}");
-    let checkpoint = environment.kubectl.output(&["get", "modelcheckpoint", "-n", NAME, spec.strategic])?;
-    feed::stop(environment, determinism::FIXED)?;
+    let checkpoint = environment.kubectl.output(&["get", "modelcheckpoint", "-n", NAME, POLICY.strategic])?;
+    feed::stop(environment, NAME)?;
     // Nothing may be left to do when the watch for writes begins.
     setup::remove_namespace(environment, NAME)?;
     Ok(format!("{checkpoint}{}", said.trim()))
