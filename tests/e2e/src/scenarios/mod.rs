@@ -149,7 +149,7 @@ pub fn run_all(environment: &Environment, filter: &str) -> Result<Counts> {
 /// The same where Tradewind is installed and the feed runs.
 ///
 /// # Errors
-/// None today; what fails is counted.
+/// When a scenario that goes on beside others cannot begin; what else fails is counted.
 pub fn run_some(environment: &Environment, filter: &str) -> Result<Counts> {
     let mut counts = Counts::default();
     for scenario in ALL.iter().filter(|s| s.name.contains(filter)) {
