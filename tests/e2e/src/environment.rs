@@ -42,31 +42,49 @@ pub struct Environment {
 }
 
 impl Environment {
-    /// Builds everything and brings a cluster of its own up in `.demo/<name>`.
+    /// Builds everything and brings a cluster of five nodes up in `.demo/<name>`.
     ///
     /// # Errors
     /// When a build or the cluster fails; the message names the step.
     pub fn local(tree: Tree, console: Console, name: &str, lifetime: Lifetime) -> Result<Self> {
-        let directory = tree.work().join(name);
         artifacts::cluster_program(&tree, &console)?;
         artifacts::binaries(&tree, &console)?;
         artifacts::checkpoints(&tree, &console)?;
-        let product = artifacts::image(&tree, &console)?;
-        let files = artifacts::files_image(&tree, &console)?;
+        let images = [artifacts::image(&tree, &console)?, artifacts::files_image(&tree, &console)?];
+        let environment = Self::of(tree, console, name);
+        environment.up("bring up a Kubernetes of five nodes, four of them dedicated", lifetime, &[], &images)?;
+        Ok(environment)
+    }
+
+    /// Brings a cluster of one node up in `.demo/<name>`, beside others, for what needs no more; everything is built.
+    ///
+    /// # Errors
+    /// When the image or the cluster fails.
+    pub fn one_node(tree: Tree, console: Console, name: &str) -> Result<Self> {
+        let image = artifacts::image(&tree, &console)?;
+        let environment = Self::of(tree, console, name);
+        environment.up("bring up a Kubernetes of one node", Lifetime::ThisProcess, &["--nodes", "general"], &[image])?;
+        Ok(environment)
+    }
+
+    fn of(tree: Tree, console: Console, name: &str) -> Self {
+        let directory = tree.work().join(name);
         let bin = directory.join("bin");
         let kubectl = Kubectl::new(bin.join("kubectl"), directory.join("kubeconfig/admin"));
-        let environment = Self { tree, console, kubectl, bin, directory };
-        environment.console.step("bring up a Kubernetes of five nodes, four of them dedicated", || {
-            environment.cluster(&["down"])?;
-            match lifetime {
-                Lifetime::UntilDown => environment.cluster(&["up"]),
-                Lifetime::ThisProcess => environment.cluster(&["up", "--with", &std::process::id().to_string()]),
-            }
+        Self { tree, console, kubectl, bin, directory }
+    }
+
+    fn up(&self, title: &str, lifetime: Lifetime, arguments: &[&str], images: &[PathBuf]) -> Result<()> {
+        let process = std::process::id().to_string();
+        let with: &[&str] = if lifetime == Lifetime::ThisProcess { &["--with", &process] } else { &[] };
+        self.console.step(title, || {
+            self.cluster(&["down"])?;
+            self.cluster(&[&["up"], arguments, with].concat())
         })?;
-        environment.console.step("put the images on every node", || {
-            environment.cluster(&["load", "--image", &product.to_string_lossy(), &files.to_string_lossy()])
-        })?;
-        Ok(environment)
+        let images: Vec<_> = images.iter().map(|image| image.to_string_lossy()).collect();
+        let images: Vec<&str> = images.iter().map(AsRef::as_ref).collect();
+        self.console.step("put the images on every node", || self.cluster(&[&["load", "--image"], &images[..]].concat()))?;
+        Ok(())
     }
 
     /// Builds everything and uses the user's own cluster, whose nodes must be able to pull the two images.
@@ -74,26 +92,25 @@ impl Environment {
     /// # Errors
     /// When a build fails, `kubectl` or `helm` is missing, or the context does not answer.
     pub fn existing(tree: Tree, console: Console, name: &str, context: &str) -> Result<Self> {
-        let directory = tree.work().join(name);
-        fs::create_dir_all(directory.join("kubeconfig"))?;
-        artifacts::binaries(&tree, &console)?;
-        artifacts::checkpoints(&tree, &console)?;
-        let bin = directory.join("bin");
-        fs::create_dir_all(&bin)?;
+        let environment = Self::of(tree, console, name);
+        fs::create_dir_all(environment.directory.join("kubeconfig"))?;
+        artifacts::binaries(&environment.tree, &environment.console)?;
+        artifacts::checkpoints(&environment.tree, &environment.console)?;
+        fs::create_dir_all(&environment.bin)?;
         for program in ["kubectl", "helm"] {
             let found = Run::new("sh", &["-c", &format!("command -v {program}")])
                 .output()
                 .with_context(|| format!("{program} is not in PATH"))?;
-            let link = bin.join(program);
+            let link = environment.bin.join(program);
             if link.symlink_metadata().is_err() {
                 std::os::unix::fs::symlink(found.trim(), link)?;
             }
         }
         let arguments = ["config", "view", "--minify", "--flatten", "--raw", "--context", context];
-        fs::write(directory.join("kubeconfig/admin"), Run::new("kubectl", &arguments).output()?)?;
-        let kubectl = Kubectl::new(bin.join("kubectl"), directory.join("kubeconfig/admin"));
-        kubectl.output(&["get", "nodes"]).with_context(|| format!("the cluster of context '{context}' does not answer"))?;
-        Ok(Self { tree, console, kubectl, bin, directory })
+        fs::write(environment.kubeconfig(), Run::new("kubectl", &arguments).output()?)?;
+        let nodes = environment.kubectl.output(&["get", "nodes"]);
+        nodes.with_context(|| format!("the cluster of context '{context}' does not answer"))?;
+        Ok(environment)
     }
 
     /// Uses a cluster that an earlier run left up in `.demo/<name>`, with what is built and installed there.
@@ -101,11 +118,10 @@ impl Environment {
     /// # Errors
     /// When it does not answer.
     pub fn attach(tree: Tree, console: Console, name: &str) -> Result<Self> {
-        let directory = tree.work().join(name);
-        let bin = directory.join("bin");
-        let kubectl = Kubectl::new(bin.join("kubectl"), directory.join("kubeconfig/admin"));
-        kubectl.output(&["get", "nodes"]).with_context(|| format!("no cluster is up in {}", directory.display()))?;
-        Ok(Self { tree, console, kubectl, bin, directory })
+        let environment = Self::of(tree, console, name);
+        let nodes = environment.kubectl.output(&["get", "nodes"]);
+        nodes.with_context(|| format!("no cluster is up in {}", environment.directory.display()))?;
+        Ok(environment)
     }
 
     /// Directory of the cluster.

@@ -1,6 +1,7 @@
 //! `kubectl` as a user has it, plus waiting for conditions with a deadline.
 
 use std::path::PathBuf;
+use std::process::{Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -93,6 +94,14 @@ impl Kubectl {
             }
             thread::park_timeout(Duration::from_millis(200));
         }
+    }
+
+    /// kubectl as a program still to be started, for output that comes bit by bit.
+    #[must_use]
+    pub fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(&self.program);
+        command.args(arguments).env("KUBECONFIG", &self.kubeconfig).stdin(Stdio::null());
+        command
     }
 
     fn prepare(&self, arguments: &[&str]) -> Run {

@@ -66,11 +66,17 @@ fn plain(line: &str) -> Option<Counts> {
     Some(Counts { passed: passed.strip_suffix(" passed")?.parse().ok()?, failed: failed.strip_suffix(" failed")?.parse().ok()? })
 }
 
-/// Runs a program in `directory`, shows its output and counts it.
+/// Runs a program in `directory`, gives what is worth showing of its output to `show`, and counts it.
 ///
 /// # Errors
 /// When it cannot be started.
-pub fn run(runner: Runner, directory: &Path, command: &[&str], environment: &[(&str, String)]) -> Result<Counts> {
+pub fn run(
+    runner: Runner,
+    directory: &Path,
+    command: &[&str],
+    environment: &[(&str, String)],
+    mut show: impl FnMut(String),
+) -> Result<Counts> {
     let (program, arguments) = command.split_first().context("a command")?;
     let mut command_line = Command::new(program);
     forget_cargo(&mut command_line);
@@ -88,12 +94,12 @@ pub fn run(runner: Runner, directory: &Path, command: &[&str], environment: &[(&
         let line = line?;
         counts.add(runner.count(&line));
         if worth_showing(runner, &line) {
-            println!("{line}");
+            show(line);
         }
     }
     let status = child.wait()?;
     if !status.success() && counts.failed == 0 {
-        println!("'{}' ended with {status}", command.join(" "));
+        show(format!("'{}' ended with {status}", command.join(" ")));
         counts.failed = 1;
     }
     Ok(counts)

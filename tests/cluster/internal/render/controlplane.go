@@ -66,12 +66,17 @@ func APIServer() []string {
 }
 
 // AuditPolicy records who did what to which object for every request, once it
-// has been answered. Bodies stay out, and so do Secrets with them.
+// has been answered; writes of service accounts also when they arrive, so that
+// a test can end a controller before it has the answer. Bodies stay out, and so
+// do Secrets with them.
 const AuditPolicy = `apiVersion: audit.k8s.io/v1
 kind: Policy
-omitStages: [RequestReceived]
 rules:
 - level: Metadata
+  userGroups: ["system:serviceaccounts"]
+  verbs: [create, update, patch, delete, deletecollection]
+- level: Metadata
+  omitStages: [RequestReceived]
 `
 
 // disabledControllers have nothing to do here and poll all the same.

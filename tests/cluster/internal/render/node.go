@@ -121,6 +121,8 @@ func Kubelet(spec layout.Spec, node layout.Node) []byte {
 		"fileCheckFrequency":        "0s",
 		"httpCheckFrequency":        "0s",
 		"enableProfilingHandler":    false,
+		// A process that a test kills again and again comes back each time.
+		"crashLoopBackOff": object{"maxContainerRestartPeriod": "1s"},
 	}, "", "  ")
 	if err != nil {
 		panic(fmt.Sprintf("kubelet configuration: %v", err)) // plain values always encode

@@ -2,9 +2,10 @@
 
 use std::path::Path;
 use std::process::ExitCode;
+use std::thread;
 use std::time::Duration;
 
-use anyhow::Result;
+use anyhow::{Result, anyhow};
 use clap::Parser;
 use tradewind_e2e::artifacts::{self, Tree};
 use tradewind_e2e::console::Console;
@@ -51,7 +52,8 @@ fn run(arguments: &Arguments) -> Result<Counts> {
     let wanted = |part: &str| arguments.only.iter().any(|one| one == part);
     if let Some(name) = &arguments.attach {
         let environment = Environment::attach(tree, console, name)?;
-        let counts = scenarios::run_some(&environment, &arguments.scenario)?;
+        let mut counts = scenarios::run_some(&environment, &arguments.scenario)?;
+        counts.add(scenarios::run_reading(&environment, &arguments.scenario));
         let _ = environment.console.table();
         return Ok(counts);
     }
@@ -65,8 +67,7 @@ fn run(arguments: &Arguments) -> Result<Counts> {
     let cluster = wanted("cluster").then(|| cluster(&tree, &arguments.scenario, &mut total)).transpose()?;
     // The operator has nothing to do from here on; what else there is to test fills the time in which that is watched.
     let quiet = cluster.as_ref().filter(|_| "quiet".contains(&arguments.scenario)).map(Watch::begin);
-    let parts = ["rust", "oracles", "go", "charts"].into_iter().filter(|part| wanted(part));
-    let counted: Result<Vec<Counts>> = parts.map(|part| run_part(part, &tree, &console)).collect();
+    let counted = everything_else(&wanted, &arguments.scenario, &tree, &console, cluster.as_ref());
     if let Some(environment) = cluster {
         if let Some(watch) = quiet {
             console.chapter("quiet");
@@ -80,8 +81,51 @@ fn run(arguments: &Arguments) -> Result<Counts> {
         let _ = environment.console.table();
         artifacts::cluster_down(&environment.tree, environment.directory())?;
     }
-    counted?.into_iter().for_each(|counts| total.add(counts));
+    total.add(counted?);
     Ok(total)
+}
+
+/// What needs no operator: the comparison with other libraries, which works on one CPU, and beside it all the rest.
+fn everything_else(
+    wanted: &dyn Fn(&str) -> bool,
+    filter: &str,
+    tree: &Tree,
+    console: &Console,
+    cluster: Option<&Environment>,
+) -> Result<Counts> {
+    thread::scope(|scope| {
+        let oracles = wanted("oracles").then(|| scope.spawn(|| compared(tree)));
+        let mut total = Counts::default();
+        if let Some(environment) = cluster {
+            total.add(scenarios::run_reading(environment, filter));
+            if "charts-lifecycle".contains(filter) {
+                console.chapter("charts-lifecycle");
+                total.add(life_of_the_charts(tree)?);
+            }
+        }
+        for part in ["rust", "go", "charts"].into_iter().filter(|part| wanted(part)) {
+            total.add(run_part(part, tree, console)?);
+        }
+        if let Some(oracles) = oracles {
+            console.chapter("Comparison with independent libraries");
+            let ended = console.step("wait for it to end", || oracles.join().map_err(|_| anyhow!("the comparison panicked")))?;
+            let (counts, lines) = ended?;
+            lines.iter().for_each(|line| println!("{line}"));
+            total.add(counts);
+        }
+        Ok(total)
+    })
+}
+
+/// Counts, and the lines to show once nothing else writes in between.
+fn compared(tree: &Tree) -> Result<(Counts, Vec<String>)> {
+    let mut lines = Vec::new();
+    let counts = parts::run(Runner::Plain, tree.root(), &["tests/oracles/run"], &[], |line| lines.push(line))?;
+    Ok((counts, lines))
+}
+
+fn shown(line: String) {
+    println!("{line}");
 }
 
 fn run_part(part: &str, tree: &Tree, console: &Console) -> Result<Counts> {
@@ -89,26 +133,22 @@ fn run_part(part: &str, tree: &Tree, console: &Console) -> Result<Counts> {
     match part {
         "rust" => {
             console.chapter("Rust tests");
-            parts::run(Runner::Cargo, root, &["cargo", "test", "--workspace", "--quiet", "--no-fail-fast"], &[])
-        }
-        "oracles" => {
-            console.chapter("Comparison with independent libraries");
-            parts::run(Runner::Plain, root, &["tests/oracles/run"], &[])
+            parts::run(Runner::Cargo, root, &["cargo", "test", "--workspace", "--quiet", "--no-fail-fast"], &[], shown)
         }
         "go" => {
             console.chapter("Tests of the cluster program");
             let command = ["go", "test", "-tags", "cluster", "-count=1", "-timeout", "10m", "-v", ".", "./internal/..."];
-            let mut counts = parts::run(Runner::Go, &root.join("tests/cluster"), &command, &[])?;
+            let mut counts = parts::run(Runner::Go, &root.join("tests/cluster"), &command, &[], shown)?;
             console.chapter("Tests against a NATS server");
             let server = tree.cluster_built("nats-server").to_string_lossy().into_owned();
             let variables = [("TRADEWIND_NATS_SERVER", server)];
             let command = ["cargo", "test", "--workspace", "--quiet", "--no-fail-fast", "--test", "nats*", "--", "--ignored"];
-            counts.add(parts::run(Runner::Cargo, root, &command, &variables)?);
+            counts.add(parts::run(Runner::Cargo, root, &command, &variables, shown)?);
             Ok(counts)
         }
         _ => {
             console.chapter("Tests of the charts");
-            parts::run(Runner::Plain, root, &["charts/test"], &programs(&tree.tools()?))
+            parts::run(Runner::Plain, root, &["charts/test"], &programs(&tree.tools()?), shown)
         }
     }
 }
@@ -119,14 +159,14 @@ fn programs(tools: &Path) -> Vec<(&'static str, String)> {
     vec![("HELM", path("helm")), ("KUBECTL", path("kubectl"))]
 }
 
-/// Brings a cluster up and runs the life of the charts and the scenarios on it; it stays up unless they could not go on.
+/// Brings a cluster up and runs the scenarios on it; it stays up unless they could not go on.
 fn cluster(tree: &Tree, filter: &str, total: &mut Counts) -> Result<Environment> {
     let console = Console::new();
     console.chapter("Scenarios on a real Kubernetes");
     artifacts::binaries(tree, &console)?;
     artifacts::foreign_checkpoint(tree, &console)?;
     let environment = Environment::local(tree.clone(), console, "suite", Lifetime::ThisProcess)?;
-    match on_cluster(&environment, filter) {
+    match scenarios::run_all(&environment, filter) {
         Ok(counts) => total.add(counts),
         Err(error) => {
             artifacts::cluster_down(&environment.tree, environment.directory())?;
@@ -136,14 +176,13 @@ fn cluster(tree: &Tree, filter: &str, total: &mut Counts) -> Result<Environment>
     Ok(environment)
 }
 
-fn on_cluster(environment: &Environment, filter: &str) -> Result<Counts> {
-    let (tree, mut counts) = (&environment.tree, Counts::default());
-    if "charts-lifecycle".contains(filter) {
-        environment.console.chapter("charts-lifecycle");
-        let mut variables = programs(&tree.tools()?);
-        variables.push(("KUBECONFIG", environment.kubeconfig().to_string_lossy().into_owned()));
-        counts.add(parts::run(Runner::Plain, tree.root(), &["charts/test-lifecycle", "--set", SMALL_VALUES], &variables)?);
-    }
-    counts.add(scenarios::run_all(environment, filter)?);
-    Ok(counts)
+/// Installs, upgrades and removes the charts on a cluster that holds nothing else.
+fn life_of_the_charts(tree: &Tree) -> Result<Counts> {
+    let environment = Environment::one_node(tree.clone(), Console::new(), "charts")?;
+    let mut variables = programs(&tree.tools()?);
+    variables.push(("KUBECONFIG", environment.kubeconfig().to_string_lossy().into_owned()));
+    let command = ["charts/test-lifecycle", "--set", SMALL_VALUES];
+    let counted = parts::run(Runner::Plain, tree.root(), &command, &variables, shown);
+    artifacts::cluster_down(tree, environment.directory())?;
+    counted
 }

@@ -51,7 +51,5 @@ pub fn run(environment: &Environment) -> Result<String> {
     ensure!(said.contains("compared with ONNX Runtime"), "nothing was compared: {said}");
     let checkpoint = environment.kubectl.output(&["get", "modelcheckpoint", "-n", NAME, POLICY.strategic])?;
     feed::stop(environment, NAME)?;
-    // Nothing may be left to do when the watch for writes begins.
-    setup::remove_namespace(environment, NAME)?;
     Ok(format!("{checkpoint}{}", said.trim()))
 }

@@ -1,17 +1,21 @@
 //! Scenarios: one file per behaviour that is shown.
 
+pub mod audit;
 pub mod breaker;
 pub mod determinism;
+pub mod essence;
 pub mod faults;
 pub mod feed;
 pub mod foreign;
 pub mod halt;
 pub mod ledger;
 pub mod manifests;
+pub mod operator;
 pub mod pinning;
 pub mod promotion;
 pub mod quiet;
 pub mod rejection;
+pub mod restarts;
 pub mod rollback;
 pub mod setup;
 pub mod verbs;
@@ -49,13 +53,13 @@ impl Scenario {
 /// What the demo shows: the scenarios that a newcomer should see, in an order that tells a story.
 pub fn demo() -> impl Iterator<Item = &'static Scenario> {
     const SHOWN: [&str; 7] = ["serving", "pinning", "promotion", "rejection", "rollback", "halt", "determinism"];
-    SHOWN.iter().filter_map(|name| ALL.iter().find(|scenario| scenario.name == *name))
+    SHOWN.iter().filter_map(|name| ALL.iter().chain(&READING).find(|scenario| scenario.name == *name))
 }
 
 const POLICY: PolicySpec<'static> = PolicySpec::SAMPLE;
 
 /// The scenarios in the order in which they build on each other.
-pub const ALL: [Scenario; 20] = [
+pub const ALL: [Scenario; 19] = [
     Scenario { name: "serving", claim: "samples applied with kubectl trade on paper", run: serving },
     Scenario { name: "pinning", claim: "inference, risk and execution run on the CPUs that they asked for", run: pinned },
     Scenario { name: "rejection", claim: "spoiled checkpoints are rejected before any pod sees them", run: rejected },
@@ -119,6 +123,15 @@ pub const ALL: [Scenario; 20] = [
         run: kill_api_server,
     },
     Scenario {
+        name: "kill-operator",
+        claim: "the operator killed after each write of a rollout: it ends as a rollout that nothing disturbed",
+        run: kill_operator,
+    },
+];
+
+/// Scenarios that only wait for what was begun before, and read: they may run while the operator has nothing to do.
+pub const READING: [Scenario; 2] = [
+    Scenario {
         name: "determinism",
         claim: "cluster and one process give the same bytes for 20 years of bars",
         run: determinism::run,
@@ -167,10 +180,24 @@ pub fn run_some(environment: &Environment, filter: &str) -> Result<Counts> {
             // Its bars are decided before the next rollout, whose candidate they would make late; its processes are killed too.
             foreign::begin(environment)?;
         }
-        let holds = environment.console.outcome(scenario.claim, (scenario.run)(environment));
-        counts.add(Counts { passed: u64::from(holds), failed: u64::from(!holds) });
+        counts.add(outcome(environment, scenario));
     }
     Ok(counts)
+}
+
+/// Runs those of [`READING`] whose name contains `filter`.
+pub fn run_reading(environment: &Environment, filter: &str) -> Counts {
+    let mut counts = Counts::default();
+    for scenario in READING.iter().filter(|s| s.name.contains(filter)) {
+        environment.console.chapter(scenario.name);
+        counts.add(outcome(environment, scenario));
+    }
+    counts
+}
+
+fn outcome(environment: &Environment, scenario: &Scenario) -> Counts {
+    let holds = environment.console.outcome(scenario.claim, scenario.run(environment));
+    Counts { passed: u64::from(holds), failed: u64::from(!holds) }
 }
 
 fn serving(environment: &Environment) -> Result<String> {
@@ -229,17 +256,25 @@ const FAULTS_POLICY: PolicySpec<'static> = PolicySpec {
     ..POLICY
 };
 
-/// A policy of its own on a slow feed of its own, so that bars are left however long the scenarios before took.
+/// A policy of its own on a slow feed of its own, so that bars are left however long the scenarios before took; whatever was
+/// rolled out on it before stays.
 fn victims(environment: &Environment) -> Result<()> {
     setup::namespace(environment, FAULTS)?;
-    feed::start(environment, FAULTS, 10)?;
-    setup::policy(environment, FAULTS, &FAULTS_POLICY)?;
+    if environment.kubectl.get(FAULTS, &["tradingpolicy/faults"])?.is_none() {
+        feed::start(environment, FAULTS, 10)?;
+        setup::policy(environment, FAULTS, &FAULTS_POLICY)?;
+    }
     determinism::until_decided(environment, FAULTS, FAULTS, feed::HEAD_START + 20)
 }
 
 fn kill(environment: &Environment, victim: Victim) -> Result<String> {
     victims(environment)?;
     faults::kill(environment, FAULTS, FAULTS, victim)
+}
+
+fn kill_operator(environment: &Environment) -> Result<String> {
+    victims(environment)?;
+    restarts::run(environment, FAULTS, FAULTS)
 }
 
 fn kill_api_server(environment: &Environment) -> Result<String> {

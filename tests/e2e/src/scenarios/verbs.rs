@@ -1,4 +1,4 @@
-//! A person steers a rollout: pause, resume, abort, promote, and a newer bundle that supersedes.
+//! A person steers a rollout: pause, resume, abort, promote, and a newer bundle that supersedes, in every phase.
 
 use std::time::Duration;
 
@@ -7,54 +7,77 @@ use serde_json::Value;
 
 use super::determinism::until_decided;
 use super::manifests::{self, Pace, PolicySpec};
+use super::operator::Frozen;
 use super::{feed, ledger, setup};
 use crate::environment::Environment;
 use crate::kubectl::{Poll, text};
 
 /// Name of namespace, policy, profile and feed.
 const NAME: &str = "verbs";
+/// The shadow takes long enough that a person can do something in it.
+const PACE: Pace = Pace { bars: [100, 60, 60], ..Pace::SHORT };
+const SPEC: PolicySpec<'static> =
+    PolicySpec { name: NAME, risk_profile: NAME, feed: NAME, placement: "Shared", pace: PACE, ..PolicySpec::SAMPLE };
 
-/// Pauses and resumes in the shadow and in the canary, aborts, supersedes in both, promotes at once.
+/// Two rollouts: one is paused and resumed in each phase until it is promoted; of the other every candidate is aborted or
+/// superseded in another phase. Phases that last for less than a second are met with the operator stopped in them.
 ///
 /// # Errors
 /// When a verb does not do what its help says.
 pub fn run(environment: &Environment) -> Result<String> {
-    let spec =
-        PolicySpec { name: NAME, risk_profile: NAME, feed: NAME, placement: "Shared", pace: Pace::SHORT, ..PolicySpec::SAMPLE };
     setup::namespace(environment, NAME)?;
-    setup::policy(environment, NAME, &spec)?;
+    setup::policy(environment, NAME, &SPEC)?;
     let waits = setup::until_trading(environment, NAME, NAME, "WaitingForBars")?;
     ensure!(waits.contains("feed 'verbs'"), "the message does not name the feed: {waits}");
-    feed::start(environment, NAME, 20)?;
-    setup::checkpoint(environment, NAME, "tactical-b")?;
+    feed::start(environment, NAME, 40)?;
     until_decided(environment, NAME, NAME, feed::HEAD_START + 20)?;
-    let first = stable(environment)?;
 
-    setup::use_checkpoint(environment, NAME, NAME, "tactical-b")?;
     let mut lines = vec![format!("before its feed exists: {waits}")];
+    lines.extend(verifying(environment)?);
     for phase in ["Shadowing", "Canary"] {
         until(environment, phase)?;
         lines.push(paused(environment, phase)?);
     }
-    until(environment, "Canary")?;
-    let candidate = candidate(environment)?;
-    verb(environment, &["abort", NAME])?;
-    until(environment, "RolledBack")?;
-    ensure!(stable(environment)? == first, "abort changed the stable bundle");
-    lines.push(format!("abort in Canary: {candidate} rolled back, {first} serves"));
+    lines.push(paused_while_promoting(environment)?);
+    lines.extend(superseded_and_aborted(environment)?);
 
-    // back to the first bundle, so that the next edit begins a rollout of its own
-    environment.kubectl.apply(NAME, &manifests::trading_policy(&spec))?;
-    until(environment, "Healthy")?;
-    lines.push(superseded(environment, &spec)?);
-    verb(environment, &["promote", NAME])?;
-    until(environment, "Healthy")?;
     let decisions = ledger::lines(environment, NAME, NAME, ledger::Kind::Decisions)?;
     let drivers = ledger::each_bar_once(&decisions)?;
-    lines.push(format!("promote: Healthy on {}; {} bars, each decided once: {drivers:?}", stable(environment)?, decisions.len()));
+    lines.push(format!("{} bars, each decided once: {drivers:?}", decisions.len()));
     feed::stop(environment, NAME)?;
     setup::leave_namespace(environment, NAME)?;
     Ok(lines.join("\n"))
+}
+
+/// While the checkpoint asked for does not exist: superseded by one that exists as little, paused, not abortable, resumed.
+fn verifying(environment: &Environment) -> Result<Vec<String>> {
+    let first = stable(environment)?;
+    setup::use_checkpoint(environment, NAME, NAME, "tactical-never")?;
+    let waiting = |name: &str| {
+        environment.kubectl.until(&format!("the policy to wait for {name}"), Duration::from_secs(30), || {
+            let now = get(environment)?;
+            let (phase, summary) = (text(&now, "/status/phase"), text(&now, "/status/summary"));
+            let right = phase == "Verifying" && summary.contains(name);
+            Ok(if right { Poll::Ready(()) } else { Poll::NotYet(format!("{phase}: {summary}")) })
+        })
+    };
+    waiting("tactical-never")?;
+    setup::use_checkpoint(environment, NAME, NAME, "tactical-b")?;
+    waiting("tactical-b")?;
+    let refused = environment.plugin(&["abort", NAME, "-n", NAME]).finish()?;
+    ensure!(!refused.status.success(), "abort found a candidate where there is none: {}", refused.stdout);
+    ensure!(refused.stderr.contains("no candidate to abort; its phase is Verifying"), "abort says: {}", refused.stderr);
+    verb(environment, &["pause", NAME])?;
+    setup::checkpoint(environment, NAME, "tactical-b")?;
+    let paused = until(environment, "Paused")?;
+    ensure!(text(&paused, "/status/rollout/pausedFrom") == "Verifying", "paused from {}", paused["status"]["rollout"]);
+    ensure!(text(&paused, "/status/candidate/bundle").is_empty(), "a candidate began though the policy is paused");
+    ensure!(text(&paused, "/status/stable/bundle") == first, "pause changed the stable bundle");
+    verb(environment, &["resume", NAME])?;
+    Ok(vec![
+        "Verifying: superseded by another checkpoint; abort refused, there is no candidate".to_owned(),
+        "pause and resume in Verifying: verified meanwhile, nothing began before".to_owned(),
+    ])
 }
 
 /// Pauses, sees that nothing moves for more bars than the step needs, resumes.
@@ -75,42 +98,117 @@ fn paused(environment: &Environment, phase: &str) -> Result<String> {
     Ok(format!("pause and resume in {phase}: step {step} kept its place for 130 bars"))
 }
 
-/// A newer bundle takes the place of the candidate, in the shadow and in the canary.
-fn superseded(environment: &Environment, spec: &PolicySpec<'_>) -> Result<String> {
-    let mut seen = Vec::new();
-    for (phase, tactical, execution_threshold_bps) in
-        [("Shadowing", "tactical-b", 6600), ("Shadowing", "tactical-a", 6600), ("Canary", "tactical-a", 6700)]
-    {
-        let newer = PolicySpec { tactical, execution_threshold_bps, ..spec.clone() };
-        environment.kubectl.apply(NAME, &manifests::trading_policy(&newer))?;
-        let before = seen.last().cloned().unwrap_or_default();
-        let bundle = environment.kubectl.until("a candidate of its own", Duration::from_secs(60), || {
-            let now = get(environment)?;
-            let bundle = text(&now, "/status/candidate/bundle").to_owned();
-            let right = !bundle.is_empty() && bundle != before && text(&now, "/status/phase") == "Shadowing";
-            Ok(if right { Poll::Ready(bundle) } else { Poll::NotYet(format!("{} {bundle}", text(&now, "/status/phase"))) })
-        })?;
-        seen.push(bundle);
-        if phase == "Canary" {
-            until(environment, "Canary")?;
-        }
-    }
-    // the third was in the canary: one more takes its place there
-    let newer = PolicySpec { tactical: "tactical-b", execution_threshold_bps: 6700, ..spec.clone() };
-    environment.kubectl.apply(NAME, &manifests::trading_policy(&newer))?;
-    let last = environment.kubectl.until("the newest candidate", Duration::from_secs(60), || {
+/// Every gate has passed, and the candidate is held back all the same until the person lets it go.
+fn paused_while_promoting(environment: &Environment) -> Result<String> {
+    let first = stable(environment)?;
+    let promoting = frozen(environment, "Promoting", || Ok(()))?;
+    let candidate = candidate(environment)?;
+    verb(environment, &["pause", NAME])?;
+    drop(promoting);
+    let at = until(environment, "Paused")?;
+    ensure!(text(&at, "/status/rollout/pausedFrom") == "Promoting", "paused from {}", at["status"]["rollout"]);
+    ensure!(text(&at, "/status/stable/bundle") == first, "{candidate} was promoted while paused");
+    verb(environment, &["resume", NAME])?;
+    let healthy = until(environment, "Healthy")?;
+    ensure!(text(&healthy, "/status/stable/bundle") == candidate, "{candidate} was not promoted after the pause");
+    Ok(format!("pause and resume in Promoting: {first} serves until then, {candidate} from then on"))
+}
+
+/// Seven candidates; all but the last are aborted or superseded, each in another phase.
+fn superseded_and_aborted(environment: &Environment) -> Result<Vec<String>> {
+    let first = stable(environment)?;
+    let mut lines = Vec::new();
+
+    let one = another(environment, "tactical-b", 6600)?;
+    within(environment, "Shadowing", || verb(environment, &["abort", NAME]))?;
+    until(environment, "RolledBack")?;
+    lines.push(ended(environment, &one, "Aborted", "Shadowing")?);
+
+    let two = another(environment, "tactical-a", 6600)?;
+    within(environment, "Shadowing", || apply(environment, "tactical-a", 6700))?;
+    let three = begun(environment, &[&two])?;
+    lines.push(ended(environment, &two, "Superseded", "Shadowing")?);
+
+    until(environment, "Canary")?;
+    within(environment, "Canary", || apply(environment, "tactical-b", 6700))?;
+    let four = begun(environment, &[&three])?;
+    lines.push(ended(environment, &three, "Superseded", "Canary")?);
+
+    until(environment, "Canary")?;
+    let rolling_back = frozen(environment, "RollingBack", || verb(environment, &["abort", NAME]))?;
+    let step = get(environment)?.pointer("/status/rollout/step").cloned();
+    ensure!(step == Some(Value::from(1)), "it was aborted in step {step:?}, not in the first of the canary");
+    verb(environment, &["pause", NAME])?;
+    apply(environment, "tactical-a", 6800)?;
+    drop(rolling_back);
+    let at = until(environment, "Paused")?;
+    ensure!(text(&at, "/status/rollout/pausedFrom") == "Verifying", "paused from {}", at["status"]["rollout"]);
+    ensure!(text(&at, "/status/stable/bundle") == first, "abort changed the stable bundle");
+    lines.push(ended(environment, &four, "Aborted", "Canary")?);
+    verb(environment, &["resume", NAME])?;
+    let five = begun(environment, &[&four])?;
+    lines.push(format!("superseded and paused in RollingBack: it ended first, then {five} waited, and began with resume"));
+
+    let promoting = frozen(environment, "Promoting", || verb(environment, &["promote", NAME]))?;
+    verb(environment, &["abort", NAME])?;
+    drop(promoting);
+    until(environment, "RolledBack")?;
+    lines.push(ended(environment, &five, "Aborted", "Promoting")?);
+
+    let six = another(environment, "tactical-b", 6800)?;
+    let promoting = frozen(environment, "Promoting", || verb(environment, &["promote", NAME]))?;
+    apply(environment, "tactical-a", 6900)?;
+    drop(promoting);
+    let seven = begun(environment, &[&six])?;
+    lines.push(ended(environment, &six, "Superseded", "Promoting")?);
+    ensure!(stable(environment)? == first, "{six} was promoted though it was superseded");
+
+    verb(environment, &["promote", NAME])?;
+    let healthy = until(environment, "Healthy")?;
+    ensure!(text(&healthy, "/status/stable/bundle") == seven, "{seven} was not promoted");
+    lines.push(format!("promote in Shadowing: Healthy on {seven}"));
+    Ok(lines)
+}
+
+fn apply(environment: &Environment, tactical: &str, execution_threshold_bps: u32) -> Result<()> {
+    environment.kubectl.apply(NAME, &manifests::trading_policy(&PolicySpec { tactical, execution_threshold_bps, ..SPEC }))?;
+    Ok(())
+}
+
+/// Asks for a bundle of its own and waits until it is the candidate.
+fn another(environment: &Environment, tactical: &str, execution_threshold_bps: u32) -> Result<String> {
+    let before = candidate(environment)?;
+    apply(environment, tactical, execution_threshold_bps)?;
+    begun(environment, &[&before])
+}
+
+/// Waits for a candidate that is none of `others` and that the decision engine asks.
+fn begun(environment: &Environment, others: &[&str]) -> Result<String> {
+    environment.kubectl.until("a candidate of its own", Duration::from_secs(60), || {
         let now = get(environment)?;
-        let bundle = text(&now, "/status/candidate/bundle").to_owned();
-        let right = !bundle.is_empty() && !seen.contains(&bundle);
-        Ok(if right { Poll::Ready(bundle) } else { Poll::NotYet(bundle) })
-    })?;
+        let bundle = text(&now, "/status/rollout/candidateBundle").to_owned();
+        let right = !bundle.is_empty() && !others.contains(&bundle.as_str()) && text(&now, "/status/phase") == "Shadowing";
+        Ok(if right { Poll::Ready(bundle) } else { Poll::NotYet(format!("{} {bundle}", text(&now, "/status/phase"))) })
+    })
+}
+
+/// The history says how a candidate ended.
+fn ended(environment: &Environment, bundle: &str, outcome: &str, phase: &str) -> Result<String> {
     let now = get(environment)?;
-    let history = now.pointer("/status/history").map(Value::to_string).unwrap_or_default();
-    for old in &seen {
-        ensure!(history.contains(old.as_str()), "{old} is not in the history: {history}");
-    }
-    ensure!(history.matches("Superseded").count() >= 3, "three bundles were superseded: {history}");
-    Ok(format!("superseded in Shadowing and Canary: {} by {last}", seen.join(", ")))
+    let history = now.pointer("/status/history").and_then(Value::as_array).cloned().unwrap_or_default();
+    let entry = history.iter().find(|entry| entry["bundle"] == bundle);
+    ensure!(entry.is_some_and(|entry| entry["outcome"] == outcome), "{bundle} is not {outcome} in the history: {history:?}");
+    Ok(format!("{outcome} in {phase}: {bundle}"))
+}
+
+/// Does something while the policy is in a phase.
+fn within(environment: &Environment, phase: &str, act: impl FnOnce() -> Result<()>) -> Result<()> {
+    let _frozen = Frozen::now(environment, NAME, NAME, phase)?;
+    act()
+}
+
+fn frozen(environment: &Environment, phase: &str, act: impl FnOnce() -> Result<()> + Send) -> Result<Frozen> {
+    Frozen::at(environment, NAME, NAME, phase, act)
 }
 
 fn verb(environment: &Environment, words: &[&str]) -> Result<()> {

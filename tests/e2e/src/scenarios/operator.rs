@@ -1,0 +1,115 @@
+//! The operator's process from outside: found, and stopped for a moment so that something can be done in a short phase.
+
+use std::io::{BufRead, BufReader, Lines};
+use std::process::{Child, ChildStdout, Stdio};
+use std::thread;
+
+use anyhow::{Context, Result, anyhow, ensure};
+use rustix::process::{Pid, Signal, kill_process};
+
+use super::faults;
+use crate::environment::Environment;
+use crate::kubectl::text;
+
+/// Its process on the machine; `None` while its container starts.
+///
+/// # Errors
+/// When the cluster's description cannot be read, or there is more than one.
+pub fn process(environment: &Environment) -> Result<Option<Pid>> {
+    let mut found = faults::mine(environment)?.into_iter().filter(|process| process.program == "tradewind-operator");
+    let one = found.next();
+    ensure!(found.next().is_none(), "more than one operator runs");
+    Ok(one.and_then(|process| Pid::from_raw(process.id.try_into().ok()?)))
+}
+
+/// The operator while it stands still; it goes on when this is dropped.
+#[derive(Debug)]
+pub struct Frozen(Pid);
+
+impl Frozen {
+    /// Does `act`, and stops the operator in the moment in which the policy comes to `phase`, before its next step.
+    ///
+    /// # Errors
+    /// When `act` fails, or the phase does not come in a minute or was left before the operator stood still.
+    pub fn at(
+        environment: &Environment,
+        namespace: &str,
+        policy: &str,
+        phase: &str,
+        act: impl FnOnce() -> Result<()> + Send,
+    ) -> Result<Self> {
+        let operator = process(environment)?.context("no operator runs")?;
+        let object = format!("tradingpolicy/{policy}");
+        let mut phases = Phases::of(environment, namespace, &object)?;
+        let frozen = thread::scope(|scope| {
+            let acting = scope.spawn(act);
+            phases.until(phase)?;
+            kill_process(operator, Signal::STOP)?;
+            let frozen = Self(operator);
+            acting.join().map_err(|_| anyhow!("what was to bring {object} to {phase} panicked"))??;
+            anyhow::Ok(frozen)
+        })?;
+        frozen.checked(environment, namespace, &object, phase)
+    }
+
+    /// Stops the operator while the policy is in `phase`.
+    ///
+    /// # Errors
+    /// When the policy is not.
+    pub fn now(environment: &Environment, namespace: &str, policy: &str, phase: &str) -> Result<Self> {
+        let operator = process(environment)?.context("no operator runs")?;
+        kill_process(operator, Signal::STOP)?;
+        Self(operator).checked(environment, namespace, &format!("tradingpolicy/{policy}"), phase)
+    }
+
+    fn checked(self, environment: &Environment, namespace: &str, object: &str, phase: &str) -> Result<Self> {
+        let now = environment.kubectl.get(namespace, &[object])?.context("the policy does not exist")?;
+        let seen = text(&now, "/status/phase");
+        ensure!(seen == phase, "{object} was {phase} and is {seen} already: the operator was not stopped in time");
+        Ok(self)
+    }
+}
+
+impl Drop for Frozen {
+    fn drop(&mut self) {
+        // An operator that is gone needs no signal.
+        let _ = kill_process(self.0, Signal::CONT);
+    }
+}
+
+/// The phases of a policy as they come, for a minute.
+struct Phases {
+    watch: Child,
+    lines: Lines<BufReader<ChildStdout>>,
+}
+
+impl Phases {
+    /// Returns once the API server has shown the present phase: none is missed from then on.
+    fn of(environment: &Environment, namespace: &str, object: &str) -> Result<Self> {
+        let form = r#"jsonpath={.status.phase}{"\n"}"#;
+        let arguments = ["get", "-n", namespace, object, "--watch", "-o", form, "--request-timeout=60s"];
+        let mut watch = environment.kubectl.command(&arguments).stdout(Stdio::piped()).stderr(Stdio::null()).spawn()?;
+        let mut lines = BufReader::new(watch.stdout.take().context("the output of kubectl")?).lines();
+        lines.next().context("kubectl shows no phase")??;
+        Ok(Self { watch, lines })
+    }
+
+    fn until(&mut self, phase: &str) -> Result<()> {
+        let mut last = String::new();
+        for line in &mut self.lines {
+            last = line?;
+            if last == phase {
+                return Ok(());
+            }
+        }
+        Err(anyhow!("waited a minute for {phase}; last seen: {last}"))
+    }
+}
+
+impl Drop for Phases {
+    fn drop(&mut self) {
+        // It may have ended by itself.
+        let _ = self.watch.kill();
+        let _ = self.watch.wait();
+    }
+}
