@@ -35,7 +35,7 @@ pub const IMAGE: &str = "tradewind.dev/tradewind:0.1.0";
 pub const FILES_IMAGE: &str = "tradewind.dev/demo-files:1";
 
 /// What is made beside a cluster.
-pub const SCRATCH: [&str; 2] = ["helm", "replay"];
+pub const SCRATCH: [&str; 3] = ["helm", "kept", "replay"];
 
 /// Where things are in a checkout.
 #[derive(Clone, Debug)]

@@ -42,7 +42,7 @@ pub fn begin(environment: &Environment) -> Result<()> {
     setup::checkpoint(environment, NAME, spec.strategic)?;
     setup::checkpoint(environment, NAME, spec.tactical)?;
     environment.kubectl.apply(NAME, &manifests::trading_policy(&spec))?;
-    feed::start_after(environment, NAME, BEFORE_THE_FALL, 25)
+    feed::start_after(environment, NAME, BEFORE_THE_FALL, 15)
 }
 
 /// Waits for the breaker, and clears it by its id.

@@ -4,7 +4,6 @@ use std::fs;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
-use serde_json::Value;
 
 use super::ledger::{self, Kind};
 use super::manifests::{self, PolicySpec};
@@ -24,11 +23,11 @@ const FIXED_POLICY: PolicySpec<'static> =
 /// Starts the replay of all bars through pods of a fixed bundle, if it does not run yet: other things can be shown meanwhile.
 ///
 /// # Errors
-/// When the policy does not become Ready.
-pub fn begin(environment: &Environment) -> Result<Value> {
+/// When the API server refuses something.
+pub fn begin(environment: &Environment) -> Result<()> {
     setup::namespace(environment, FIXED)?;
     feed::start(environment, FIXED, 0)?;
-    setup::policy(environment, FIXED, &FIXED_POLICY)
+    setup::declare(environment, FIXED, &FIXED_POLICY)
 }
 
 /// Replays all bars through pods of a fixed bundle, then in one process, and compares the three ledgers.
@@ -37,11 +36,11 @@ pub fn begin(environment: &Environment) -> Result<Value> {
 /// When a digest differs.
 pub fn run(environment: &Environment) -> Result<String> {
     let (namespace, spec) = (FIXED, FIXED_POLICY);
-    let ready = begin(environment)?;
-    let bundle = text(&ready, "/status/stable/bundle").to_owned();
+    begin(environment)?;
     until_decided(environment, namespace, spec.name, 2 * BARS)?;
+    let bundle = setup::stable_bundle(environment, namespace, spec.name)?;
     let mut cluster = Vec::new();
-    for kind in [Kind::Decisions, Kind::Orders, Kind::Fills] {
+    for (_, kind) in LEDGERS {
         cluster.push(ledger::read(environment, namespace, spec.name, kind, true)?.trim().to_owned());
     }
     let by_driver = ledger::each_bar_once(&ledger::lines(environment, namespace, spec.name, Kind::Decisions)?)?;
@@ -68,21 +67,38 @@ pub fn until_decided(environment: &Environment, namespace: &str, policy: &str, b
     })
 }
 
+/// Names of the ledgers' files.
+const LEDGERS: [(&str, Kind); 3] = [("decisions", Kind::Decisions), ("orders", Kind::Orders), ("fills", Kind::Fills)];
+
+/// Keeps the ledgers of a policy and the name of its bundle as they are now, for [`as_undisturbed`].
+///
+/// # Errors
+/// When a ledger cannot be read.
+pub fn keep(environment: &Environment, namespace: &str, spec: &PolicySpec<'_>) -> Result<()> {
+    let folder = environment.scratch("kept");
+    fs::create_dir_all(&folder)?;
+    fs::write(folder.join("bundle"), setup::stable_bundle(environment, namespace, spec.name)?)?;
+    for (name, kind) in LEDGERS {
+        fs::write(folder.join(name), ledger::read(environment, namespace, spec.name, kind, false)?)?;
+    }
+    Ok(())
+}
+
 /// Compares the ledgers of a policy whose processes were killed with a run in one process that nothing disturbed: what the
-/// cluster has written so far must be the beginning of it.
+/// cluster had written when they were kept must be the beginning of it.
 ///
 /// # Errors
 /// When a line differs, is missing or doubled.
 pub fn as_undisturbed(environment: &Environment, namespace: &str, spec: &PolicySpec<'_>) -> Result<String> {
-    let policy = environment.kubectl.get(namespace, &[&format!("tradingpolicy/{}", spec.name)])?.context("the policy")?;
-    let bundle = text(&policy, "/status/stable/bundle").to_owned();
-    let mut seen = Vec::new();
-    for kind in [Kind::Decisions, Kind::Orders, Kind::Fills] {
-        seen.push(ledger::read(environment, namespace, spec.name, kind, false)?);
+    let folder = environment.scratch("kept");
+    if !folder.exists() {
+        keep(environment, namespace, spec)?;
     }
+    let bundle = fs::read_to_string(folder.join("bundle"))?;
     in_one_process(environment, spec, &bundle)?;
     let mut counts = Vec::new();
-    for (name, cluster) in ["decisions", "orders", "fills"].iter().zip(&seen) {
+    for (name, _) in LEDGERS {
+        let cluster = fs::read_to_string(folder.join(name))?;
         let undisturbed = fs::read_to_string(environment.scratch("replay").join("out").join(format!("{name}.jsonl")))?;
         let mut both = cluster.lines().zip(undisturbed.lines()).zip(1..);
         if let Some(((cluster, alone), line)) = both.find(|((cluster, alone), _)| cluster != alone) {
@@ -92,6 +108,7 @@ pub fn as_undisturbed(environment: &Environment, namespace: &str, spec: &PolicyS
         ensure!(lines > 0 && lines <= undisturbed.lines().count(), "{lines} {name}, more than the undisturbed run has");
         counts.push(format!("{lines} {name}"));
     }
+    fs::remove_dir_all(folder)?;
     Ok(format!("bundle {bundle}: {} are those of a run without a fault, byte for byte", counts.join(", ")))
 }
 
@@ -121,5 +138,5 @@ fn in_one_process(environment: &Environment, spec: &PolicySpec<'_>, bundle: &str
     let json = output.find('{').map(|at| &output[at..]).context("the replay printed no JSON")?;
     let summary: serde_json::Value =
         serde_json::from_str(json).with_context(|| format!("the replay's summary is no JSON: {json}"))?;
-    Ok(["decisions", "orders", "fills"].iter().map(|kind| text(&summary, &format!("/digests/{kind}")).to_owned()).collect())
+    Ok(LEDGERS.iter().map(|(name, _)| text(&summary, &format!("/digests/{name}")).to_owned()).collect())
 }

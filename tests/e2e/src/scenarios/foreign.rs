@@ -3,7 +3,6 @@
 use std::fs;
 
 use anyhow::{Result, ensure};
-use serde_json::Value;
 
 use super::ledger::{self, Kind};
 use super::manifests::PolicySpec;
@@ -27,11 +26,11 @@ const BARS: usize = 4_000;
 /// Serves the checkpoint on a feed of so many bars, if it does not run yet: other things can be shown meanwhile.
 ///
 /// # Errors
-/// When the policy does not become Ready.
-pub fn begin(environment: &Environment) -> Result<Value> {
+/// When the API server refuses something.
+pub fn begin(environment: &Environment) -> Result<()> {
     setup::namespace(environment, NAME)?;
     feed::start_after(environment, NAME, BARS, 1)?;
-    setup::policy(environment, NAME, &POLICY)
+    setup::declare(environment, NAME, &POLICY)
 }
 
 /// Lets the libraries of `tests/oracles` judge the ledger.

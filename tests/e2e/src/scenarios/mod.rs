@@ -59,7 +59,7 @@ pub fn demo() -> impl Iterator<Item = &'static Scenario> {
 const POLICY: PolicySpec<'static> = PolicySpec::SAMPLE;
 
 /// The scenarios in the order in which they build on each other.
-pub const ALL: [Scenario; 19] = [
+pub const ALL: [Scenario; 18] = [
     Scenario { name: "serving", claim: "samples applied with kubectl trade on paper", run: serving },
     Scenario { name: "pinning", claim: "inference, risk and execution run on the CPUs that they asked for", run: pinned },
     Scenario { name: "rejection", claim: "spoiled checkpoints are rejected before any pod sees them", run: rejected },
@@ -77,16 +77,16 @@ pub const ALL: [Scenario; 19] = [
     },
     Scenario { name: "halt", claim: "a halt stops every new order in under a second, with the operator gone", run: halted },
     Scenario {
-        name: "wrong-manifests",
-        claim: "every wrong manifest is refused with field, value seen and value allowed",
-        run: wrong_manifests,
+        name: "wrong-conditions",
+        claim: "what only the operator can refuse is shown as a condition with field, value seen and value allowed",
+        run: wrong::shown,
     },
+    Scenario { name: "verbs", claim: "a rollout is paused, resumed, aborted, superseded and promoted by hand", run: verbs::run },
     Scenario {
         name: "breaker",
         claim: "the fall of 2008 fires the drawdown breaker; only its own id clears it",
         run: breaker::run,
     },
-    Scenario { name: "verbs", claim: "a rollout is paused, resumed, aborted, superseded and promoted by hand", run: verbs::run },
     Scenario {
         name: "kill-inference",
         claim: "inference killed: the bar waits, none is lost",
@@ -113,11 +113,6 @@ pub const ALL: [Scenario; 19] = [
         run: |e| kill(e, Victim::Process("nats-server")),
     },
     Scenario {
-        name: "undisturbed",
-        claim: "after all these kills the ledgers are those of a run without them",
-        run: |e| determinism::as_undisturbed(e, FAULTS, &FAULTS_POLICY),
-    },
-    Scenario {
         name: "kill-api-server",
         claim: "the API server killed in a rollout: the rollout ends as without, none is lost",
         run: kill_api_server,
@@ -130,7 +125,17 @@ pub const ALL: [Scenario; 19] = [
 ];
 
 /// Scenarios that only wait for what was begun before, and read: they may run while the operator has nothing to do.
-pub const READING: [Scenario; 2] = [
+pub const READING: [Scenario; 4] = [
+    Scenario {
+        name: "wrong-manifests",
+        claim: "every wrong manifest is refused with field, value seen and value allowed",
+        run: |e| wrong::refused(e, TRADING),
+    },
+    Scenario {
+        name: "undisturbed",
+        claim: "after all these kills the ledgers are those of a run without them",
+        run: |e| determinism::as_undisturbed(e, FAULTS, &FAULTS_POLICY),
+    },
     Scenario {
         name: "determinism",
         claim: "cluster and one process give the same bytes for 20 years of bars",
@@ -174,12 +179,16 @@ pub fn run_some(environment: &Environment, filter: &str) -> Counts {
         environment.console.chapter(scenario.name);
         match scenario.name {
             // Both take minutes and go on beside the next scenarios, which also kill processes of the first.
-            "wrong-manifests" => {
-                early("determinism", |environment| determinism::begin(environment).map(drop));
+            "wrong-conditions" => {
+                early("determinism", determinism::begin);
                 early("breaker", breaker::begin);
             }
+            // Ready when its processes are to be killed.
+            "verbs" => early("kill-inference", victims_begin),
             // Its bars are decided before the next rollout, whose candidate they would make late; its processes are killed too.
-            "kill-inference" => early("foreign", |environment| foreign::begin(environment).map(drop)),
+            "kill-inference" => early("foreign", foreign::begin),
+            // From here on another bundle decides.
+            "kill-api-server" => early("undisturbed", |e| determinism::keep(e, FAULTS, &FAULTS_POLICY)),
             _ => {}
         }
         counts.add(outcome(environment, scenario));
@@ -211,10 +220,6 @@ fn serving(environment: &Environment) -> Result<String> {
 
 fn pinned(environment: &Environment) -> Result<String> {
     pinning::claimed_and_true(environment, TRADING, POLICY.name)
-}
-
-fn wrong_manifests(environment: &Environment) -> Result<String> {
-    wrong::run(environment, TRADING)
 }
 
 fn rejected(environment: &Environment) -> Result<String> {
@@ -260,12 +265,18 @@ const FAULTS_POLICY: PolicySpec<'static> = PolicySpec {
 
 /// A policy of its own on a slow feed of its own, so that bars are left however long the scenarios before took; whatever was
 /// rolled out on it before stays.
-fn victims(environment: &Environment) -> Result<()> {
+fn victims_begin(environment: &Environment) -> Result<()> {
     setup::namespace(environment, FAULTS)?;
-    if environment.kubectl.get(FAULTS, &["tradingpolicy/faults"])?.is_none() {
-        feed::start(environment, FAULTS, 10)?;
-        setup::policy(environment, FAULTS, &FAULTS_POLICY)?;
+    if environment.kubectl.get(FAULTS, &["tradingpolicy/faults"])?.is_some() {
+        return Ok(());
     }
+    feed::start(environment, FAULTS, 10)?;
+    setup::declare(environment, FAULTS, &FAULTS_POLICY)
+}
+
+/// The same, once it trades.
+fn victims(environment: &Environment) -> Result<()> {
+    victims_begin(environment)?;
     determinism::until_decided(environment, FAULTS, FAULTS, feed::HEAD_START + 20)
 }
 

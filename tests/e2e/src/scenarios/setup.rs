@@ -34,16 +34,35 @@ pub fn role_of(file: &str) -> &'static str {
     if file.starts_with("strategic-") { "Strategic" } else { "Tactical" }
 }
 
-/// Applies a RiskProfile, both checkpoints and a TradingPolicy, and waits until it is Ready.
+/// Applies a RiskProfile, both checkpoints and a TradingPolicy.
 ///
 /// # Errors
-/// When something is refused or not Ready within two minutes.
-pub fn policy(environment: &Environment, namespace: &str, spec: &PolicySpec<'_>) -> Result<Value> {
+/// When something is refused.
+pub fn declare(environment: &Environment, namespace: &str, spec: &PolicySpec<'_>) -> Result<()> {
     environment.kubectl.apply(namespace, &manifests::risk_profile(spec.risk_profile))?;
     checkpoint(environment, namespace, spec.strategic)?;
     checkpoint(environment, namespace, spec.tactical)?;
     environment.kubectl.apply(namespace, &manifests::trading_policy(spec))?;
+    Ok(())
+}
+
+/// The same, and waits until it is Ready.
+///
+/// # Errors
+/// When something is refused or not Ready within two minutes.
+pub fn policy(environment: &Environment, namespace: &str, spec: &PolicySpec<'_>) -> Result<Value> {
+    declare(environment, namespace, spec)?;
     environment.until_condition(namespace, &format!("tradingpolicy/{}", spec.name), "Ready", "True", Duration::from_secs(120))
+}
+
+/// The bundle that serves; empty before the first.
+///
+/// # Errors
+/// When the policy does not exist.
+pub fn stable_bundle(environment: &Environment, namespace: &str, policy: &str) -> Result<String> {
+    let value =
+        environment.kubectl.get(namespace, &[&format!("tradingpolicy/{policy}")])?.context("the policy does not exist")?;
+    Ok(text(&value, "/status/stable/bundle").to_owned())
 }
 
 /// A namespace for one scenario, with the restricted level enforced.

@@ -1,12 +1,14 @@
 //! Wrong manifests, one fault each, against the real API server.
 
+use std::borrow::Cow;
 use std::fs;
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
 use serde_json::Value;
 
-use super::{manifests, setup};
+use super::setup;
 use crate::environment::Environment;
 use crate::kubectl::{Poll, text};
 
@@ -16,55 +18,79 @@ const NAMESPACE: &str = "wrong";
 /// Fewest wrong manifests that must be there, so that an empty folder cannot pass.
 const AT_LEAST: usize = 40;
 
-/// Applies every file of `tests/fixtures/wrong`; each must be refused with the text of its `# expect:` line.
+/// A wrong manifest and what must be said of it.
+struct Wrong {
+    path: PathBuf,
+    manifest: String,
+    expected: Vec<String>,
+}
+
+impl Wrong {
+    fn name(&self) -> Cow<'_, str> {
+        self.path.file_name().unwrap_or_default().to_string_lossy()
+    }
+}
+
+/// The files of `tests/fixtures/wrong` that only the operator can refuse, or all others.
+fn manifests(environment: &Environment, by_operator: bool) -> Result<Vec<Wrong>> {
+    let folder = environment.tree.root().join("tests/fixtures/wrong");
+    let entries = fs::read_dir(&folder).with_context(|| format!("no folder {}", folder.display()))?;
+    let mut found = Vec::new();
+    for path in entries.flatten().map(|entry| entry.path()).filter(|path| path.extension().is_some_and(|e| e == "yaml")) {
+        let manifest = fs::read_to_string(&path)?;
+        let expected: Vec<String> =
+            manifest.lines().filter_map(|line| line.strip_prefix("# expect: ")).map(str::to_owned).collect();
+        ensure!(!expected.is_empty(), "{} has no '# expect: ' line", path.display());
+        if manifest.lines().any(|line| line == "# refused-by: operator") == by_operator {
+            found.push(Wrong { path, manifest, expected });
+        }
+    }
+    found.sort_by(|one, other| one.path.cmp(&other.path));
+    Ok(found)
+}
+
+/// Applies what the API server must refuse, with the texts of its `# expect:` lines.
 ///
 /// # Errors
 /// Lists the manifests that were accepted or refused with other words.
-pub fn run(environment: &Environment, namespace: &str) -> Result<String> {
-    let folder = environment.tree.root().join("tests/fixtures/wrong");
-    let mut files: Vec<_> = fs::read_dir(&folder)
-        .with_context(|| format!("no folder {}", folder.display()))?
-        .filter_map(|entry| entry.ok().map(|e| e.path()))
-        .filter(|path| path.extension().is_some_and(|e| e == "yaml"))
-        .collect();
-    files.sort();
-    let (mut refused, mut shown, mut wrong) = (0, 0, Vec::new());
-    for path in &files {
-        let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-        let manifest = fs::read_to_string(path)?;
-        let expected: Vec<&str> = manifest.lines().filter_map(|line| line.strip_prefix("# expect: ")).collect();
-        ensure!(!expected.is_empty(), "{name} has no '# expect: ' line");
-        if manifest.lines().any(|line| line == "# refused-by: operator") {
-            match as_a_condition(environment, &manifest, &expected) {
-                Ok(()) => shown += 1,
-                Err(error) => wrong.push(format!("{name}: {error:#}")),
-            }
-            continue;
-        }
-        let seen = environment.kubectl.call(&["apply", "-n", namespace, "--dry-run=server", "-f", &path.to_string_lossy()])?;
+pub fn refused(environment: &Environment, namespace: &str) -> Result<String> {
+    let all = manifests(environment, false)?;
+    let mut wrong = Vec::new();
+    for one in &all {
+        let (name, path) = (one.name(), one.path.to_string_lossy());
+        let seen = environment.kubectl.call(&["apply", "-n", namespace, "--dry-run=server", "-f", &path])?;
         if seen.status.success() {
             wrong.push(format!("{name}: accepted"));
-        } else if let Some(missing) = expected.iter().find(|part| !seen.stderr.contains(**part)) {
+        } else if let Some(missing) = one.expected.iter().find(|part| !seen.stderr.contains(*part)) {
             wrong.push(format!("{name}: refused without '{missing}': {}", seen.stderr.trim()));
-        } else {
-            refused += 1;
         }
     }
-    ensure!(wrong.is_empty(), "{} of {}:\n{}", wrong.len(), files.len(), wrong.join("\n"));
-    ensure!(refused >= AT_LEAST, "only {refused} wrong manifests, at least {AT_LEAST} are wanted");
+    ensure!(wrong.is_empty(), "{} of {}:\n{}", wrong.len(), all.len(), wrong.join("\n"));
+    ensure!(all.len() >= AT_LEAST, "only {} wrong manifests, at least {AT_LEAST} are wanted", all.len());
+    Ok(format!("{} wrong manifests refused by the API server, each with the words expected", all.len()))
+}
+
+/// Applies what only the operator can refuse, each shown as a condition with the texts of its `# expect:` lines.
+///
+/// # Errors
+/// Names the first one that is not.
+pub fn shown(environment: &Environment) -> Result<String> {
+    let all = manifests(environment, true)?;
+    ensure!(!all.is_empty(), "no manifest is left to the operator");
+    for one in &all {
+        as_a_condition(environment, one).with_context(|| one.name().into_owned())?;
+    }
     setup::remove_namespace(environment, NAMESPACE)?;
-    Ok(format!(
-        "{refused} wrong manifests refused by the API server and {shown} shown as a condition, each with the words expected"
-    ))
+    Ok(format!("{} wrong manifests shown as a condition, each with the words expected", all.len()))
 }
 
 /// What only the operator can see, because it takes two objects or exact arithmetic: shown as a condition of one of them.
-fn as_a_condition(environment: &Environment, manifest: &str, expected: &[&str]) -> Result<()> {
+fn as_a_condition(environment: &Environment, wrong: &Wrong) -> Result<()> {
     setup::namespace(environment, NAMESPACE)?;
-    environment.kubectl.apply(NAMESPACE, &manifests::risk_profile("main"))?;
+    environment.kubectl.apply(NAMESPACE, &super::manifests::risk_profile("main"))?;
     setup::checkpoint(environment, NAMESPACE, "strategic-a")?;
     setup::checkpoint(environment, NAMESPACE, "tactical-a")?;
-    for document in manifest.split("\n---\n") {
+    for document in wrong.manifest.split("\n---\n") {
         environment.kubectl.apply(NAMESPACE, document)?;
         next_second(environment)?;
     }
@@ -76,7 +102,7 @@ fn as_a_condition(environment: &Environment, manifest: &str, expected: &[&str]) 
             .flat_map(|item| item.pointer("/status/conditions").and_then(Value::as_array).cloned().unwrap_or_default())
             .map(|condition| text(&condition, "/message").to_owned())
             .collect();
-        let all = expected.iter().all(|part| said.iter().any(|message| message.contains(part)));
+        let all = wrong.expected.iter().all(|part| said.iter().any(|message| message.contains(part)));
         Ok(if all { Poll::Ready(()) } else { Poll::NotYet(said.join("; ")) })
     })?;
     environment.kubectl.output(&["delete", "-n", NAMESPACE, "tradingpolicies,riskprofiles", "--all", "--timeout=60s"])?;
