@@ -63,11 +63,33 @@ fn run(arguments: &Arguments) -> Result<Counts> {
     if wanted("go") || wanted("charts") || wanted("cluster") {
         artifacts::cluster_program(&tree, &console)?;
     }
+    if wanted("cluster") {
+        // Before the comparison begins: both install the same libraries when they are not there.
+        artifacts::binaries(&tree, &console)?;
+        artifacts::foreign_checkpoint(&tree, &console)?;
+    }
+    thread::scope(|scope| {
+        // It goes on by itself on what the scenarios leave of the CPUs.
+        let oracles = wanted("oracles").then(|| scope.spawn(|| compared(&tree)));
+        let mut total = beside(&wanted, &arguments.scenario, &tree, &console)?;
+        if let Some(oracles) = oracles {
+            console.chapter("Comparison with independent libraries");
+            let ended = console.step("wait for it to end", || oracles.join().map_err(|_| anyhow!("the comparison panicked")))?;
+            let (counts, lines) = ended?;
+            lines.iter().for_each(|line| println!("{line}"));
+            total.add(counts);
+        }
+        Ok(total)
+    })
+}
+
+/// Everything but the comparison with independent libraries.
+fn beside(wanted: &dyn Fn(&str) -> bool, filter: &str, tree: &Tree, console: &Console) -> Result<Counts> {
     let mut total = Counts::default();
-    let cluster = wanted("cluster").then(|| cluster(&tree, &arguments.scenario, &mut total)).transpose()?;
+    let cluster = wanted("cluster").then(|| cluster(tree, filter, &mut total)).transpose()?;
     // The operator has nothing to do from here on; what else there is to test fills the time in which that is watched.
-    let quiet = cluster.as_ref().filter(|_| "quiet".contains(&arguments.scenario)).map(Watch::begin);
-    let counted = everything_else(&wanted, &arguments.scenario, &tree, &console, cluster.as_ref());
+    let quiet = cluster.as_ref().filter(|_| "quiet".contains(filter)).map(Watch::begin);
+    let counted = everything_else(wanted, filter, tree, console, cluster.as_ref());
     if let Some(environment) = cluster {
         if let Some(watch) = quiet {
             console.chapter("quiet");
@@ -85,7 +107,7 @@ fn run(arguments: &Arguments) -> Result<Counts> {
     Ok(total)
 }
 
-/// What needs no operator: the comparison with other libraries, which works on one CPU, and beside it all the rest.
+/// What needs no operator.
 fn everything_else(
     wanted: &dyn Fn(&str) -> bool,
     filter: &str,
@@ -93,34 +115,25 @@ fn everything_else(
     console: &Console,
     cluster: Option<&Environment>,
 ) -> Result<Counts> {
-    thread::scope(|scope| {
-        let oracles = wanted("oracles").then(|| scope.spawn(|| compared(tree)));
-        let mut total = Counts::default();
-        if let Some(environment) = cluster {
-            total.add(scenarios::run_reading(environment, filter));
-            if "charts-lifecycle".contains(filter) {
-                console.chapter("charts-lifecycle");
-                total.add(life_of_the_charts(tree)?);
-            }
+    let mut total = Counts::default();
+    if let Some(environment) = cluster {
+        total.add(scenarios::run_reading(environment, filter));
+        if "charts-lifecycle".contains(filter) {
+            console.chapter("charts-lifecycle");
+            total.add(life_of_the_charts(tree)?);
         }
-        for part in ["rust", "go", "charts"].into_iter().filter(|part| wanted(part)) {
-            total.add(run_part(part, tree, console)?);
-        }
-        if let Some(oracles) = oracles {
-            console.chapter("Comparison with independent libraries");
-            let ended = console.step("wait for it to end", || oracles.join().map_err(|_| anyhow!("the comparison panicked")))?;
-            let (counts, lines) = ended?;
-            lines.iter().for_each(|line| println!("{line}"));
-            total.add(counts);
-        }
-        Ok(total)
-    })
+    }
+    for part in ["rust", "go", "charts"].into_iter().filter(|part| wanted(part)) {
+        total.add(run_part(part, tree, console)?);
+    }
+    Ok(total)
 }
 
 /// Counts, and the lines to show once nothing else writes in between.
 fn compared(tree: &Tree) -> Result<(Counts, Vec<String>)> {
     let mut lines = Vec::new();
-    let counts = parts::run(Runner::Plain, tree.root(), &["tests/oracles/run"], &[], |line| lines.push(line))?;
+    let command = ["tests/e2e/yielding", "tests/oracles/run"];
+    let counts = parts::run(Runner::Plain, tree.root(), &command, &[], |line| lines.push(line))?;
     Ok((counts, lines))
 }
 
@@ -163,8 +176,6 @@ fn programs(tools: &Path) -> Vec<(&'static str, String)> {
 fn cluster(tree: &Tree, filter: &str, total: &mut Counts) -> Result<Environment> {
     let console = Console::new();
     console.chapter("Scenarios on a real Kubernetes");
-    artifacts::binaries(tree, &console)?;
-    artifacts::foreign_checkpoint(tree, &console)?;
     let environment = Environment::local(tree.clone(), console, "suite", Lifetime::ThisProcess)?;
     match scenarios::run_all(&environment, filter) {
         Ok(counts) => total.add(counts),

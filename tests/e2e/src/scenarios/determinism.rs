@@ -20,7 +20,17 @@ const FIXED: &str = "fixed";
 const FIXED_POLICY: PolicySpec<'static> =
     PolicySpec { name: FIXED, risk_profile: FIXED, feed: FIXED, placement: "Shared", ..PolicySpec::SAMPLE };
 
-/// Starts the replay of all bars through pods of a fixed bundle, if it does not run yet: other things can be shown meanwhile.
+/// Declares the fixed bundle and lets it decide a bar a second, so that the operator has nothing to do with it later on.
+///
+/// # Errors
+/// When the API server refuses something.
+pub fn prepare(environment: &Environment) -> Result<()> {
+    setup::namespace(environment, FIXED)?;
+    feed::start(environment, FIXED, 1)?;
+    setup::declare(environment, FIXED, &FIXED_POLICY)
+}
+
+/// Starts the replay of all bars through pods of the fixed bundle, if it does not run yet: other things can be shown meanwhile.
 ///
 /// # Errors
 /// When the API server refuses something.
