@@ -11,6 +11,7 @@ pub mod halt;
 pub mod ledger;
 pub mod manifests;
 pub mod operator;
+pub mod phases;
 pub mod pinning;
 pub mod promotion;
 pub mod quiet;

@@ -1,13 +1,13 @@
 //! The operator's process from outside: found, and stopped for a moment so that something can be done in a short phase.
 
-use std::io::{BufRead, BufReader, Lines};
-use std::process::{Child, ChildStdout, Stdio};
 use std::thread;
+use std::time::Duration;
 
 use anyhow::{Context, Result, anyhow, ensure};
 use rustix::process::{Pid, Signal, kill_process};
 
 use super::faults;
+use super::phases::Phases;
 use crate::environment::Environment;
 use crate::kubectl::text;
 
@@ -40,10 +40,10 @@ impl Frozen {
     ) -> Result<Self> {
         let operator = process(environment)?.context("no operator runs")?;
         let object = format!("tradingpolicy/{policy}");
-        let mut phases = Phases::of(environment, namespace, &object)?;
+        let mut phases = Phases::of(environment, namespace, &object, Duration::from_secs(60))?;
         let frozen = thread::scope(|scope| {
             let acting = scope.spawn(act);
-            phases.until(phase)?;
+            phases.until_next(phase)?;
             kill_process(operator, Signal::STOP)?;
             let frozen = Self(operator);
             acting.join().map_err(|_| anyhow!("what was to bring {object} to {phase} panicked"))??;
@@ -74,42 +74,5 @@ impl Drop for Frozen {
     fn drop(&mut self) {
         // An operator that is gone needs no signal.
         let _ = kill_process(self.0, Signal::CONT);
-    }
-}
-
-/// The phases of a policy as they come, for a minute.
-struct Phases {
-    watch: Child,
-    lines: Lines<BufReader<ChildStdout>>,
-}
-
-impl Phases {
-    /// Returns once the API server has shown the present phase: none is missed from then on.
-    fn of(environment: &Environment, namespace: &str, object: &str) -> Result<Self> {
-        let form = r#"jsonpath={.status.phase}{"\n"}"#;
-        let arguments = ["get", "-n", namespace, object, "--watch", "-o", form, "--request-timeout=60s"];
-        let mut watch = environment.kubectl.command(&arguments).stdout(Stdio::piped()).stderr(Stdio::null()).spawn()?;
-        let mut lines = BufReader::new(watch.stdout.take().context("the output of kubectl")?).lines();
-        lines.next().context("kubectl shows no phase")??;
-        Ok(Self { watch, lines })
-    }
-
-    fn until(&mut self, phase: &str) -> Result<()> {
-        let mut last = String::new();
-        for line in &mut self.lines {
-            last = line?;
-            if last == phase {
-                return Ok(());
-            }
-        }
-        Err(anyhow!("waited a minute for {phase}; last seen: {last}"))
-    }
-}
-
-impl Drop for Phases {
-    fn drop(&mut self) {
-        // It may have ended by itself.
-        let _ = self.watch.kill();
-        let _ = self.watch.wait();
     }
 }

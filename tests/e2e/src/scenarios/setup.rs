@@ -1,12 +1,14 @@
 //! The objects that most scenarios start from.
 
 use std::path::PathBuf;
-use std::time::Duration;
+use std::thread;
+use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use serde_json::Value;
 
 use super::manifests::{self, PolicySpec};
+use super::phases::Phases;
 use crate::artifacts;
 use crate::environment::{Environment, TRADING};
 use crate::kubectl::{Poll, condition, text};
@@ -101,11 +103,25 @@ pub fn leave_namespace(environment: &Environment, name: &str) -> Result<()> {
 /// When the deadline passes.
 pub fn until_phase(environment: &Environment, namespace: &str, policy: &str, phase: &str, deadline: Duration) -> Result<Value> {
     let object = format!("tradingpolicy/{policy}");
-    environment.kubectl.until(&format!("{policy} to be {phase}"), deadline, || {
+    let begun = Instant::now();
+    loop {
+        let left = deadline.saturating_sub(begun.elapsed());
+        let watched = Phases::of(environment, namespace, &object, left).and_then(|mut phases| phases.until(phase));
+        // A watch also ends with the API server that a scenario has killed: what is there then is asked for.
         let value = environment.kubectl.get(namespace, &[&object])?.context("the policy does not exist")?;
-        let seen = text(&value, "/status/phase").to_owned();
-        Ok(if seen == phase { Poll::Ready(value) } else { Poll::NotYet(format!("{seen}: {}", text(&value, "/status/summary"))) })
-    })
+        let seen = text(&value, "/status/phase");
+        if seen == phase {
+            return Ok(value);
+        }
+        if begun.elapsed() >= deadline {
+            let (waited, summary) = (deadline.as_secs(), text(&value, "/status/summary"));
+            bail!("waited {waited} s for {policy} to be {phase}; last seen: {seen}: {summary}");
+        }
+        // Left again before it was asked for, or the API server is away for a moment.
+        if watched.is_err() {
+            thread::park_timeout(Duration::from_millis(200));
+        }
+    }
 }
 
 /// Waits until the policy's condition TradingAllowed has `reason`; gives its message.
