@@ -60,7 +60,7 @@ pub fn demo() -> impl Iterator<Item = &'static Scenario> {
 const POLICY: PolicySpec<'static> = PolicySpec::SAMPLE;
 
 /// The scenarios in the order in which they build on each other.
-pub const ALL: [Scenario; 18] = [
+pub const ALL: [Scenario; 19] = [
     Scenario { name: "serving", claim: "samples applied with kubectl trade on paper", run: serving },
     Scenario { name: "pinning", claim: "inference, risk and execution run on the CPUs that they asked for", run: pinned },
     Scenario { name: "rejection", claim: "spoiled checkpoints are rejected before any pod sees them", run: rejected },
@@ -77,6 +77,11 @@ pub const ALL: [Scenario; 18] = [
         run: kubelet_rejects,
     },
     Scenario { name: "halt", claim: "a halt stops every new order in under a second, with the operator gone", run: halted },
+    Scenario {
+        name: "without-bars",
+        claim: "a policy whose feed has brought no bar says so instead of claiming that it trades",
+        run: verbs::without_bars,
+    },
     Scenario {
         name: "wrong-conditions",
         claim: "what only the operator can refuse is shown as a condition with field, value seen and value allowed",
@@ -172,6 +177,8 @@ pub fn run_some(environment: &Environment, filter: &str) -> Counts {
     for scenario in ALL.iter().filter(|s| s.name.contains(filter)) {
         environment.console.chapter(scenario.name);
         match scenario.name {
+            // Ready when the halt, in which the operator is away, is over.
+            "insufficient-cpu" => early("without-bars", verbs::begin),
             "wrong-conditions" => {
                 early("determinism", determinism::prepare);
                 // Takes minutes, beside the next scenarios.

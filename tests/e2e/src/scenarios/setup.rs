@@ -79,15 +79,6 @@ pub fn namespace(environment: &Environment, name: &str) -> Result<()> {
     Ok(())
 }
 
-/// Removes a scenario's namespace and waits until its pods are gone, so that the next one finds the CPUs free.
-///
-/// # Errors
-/// When it stays.
-pub fn remove_namespace(environment: &Environment, name: &str) -> Result<()> {
-    environment.kubectl.output(&["delete", "namespace", name, "--ignore-not-found", "--timeout=110s"])?;
-    Ok(())
-}
-
 /// Begins to remove a scenario's namespace: what follows does not need it, and its processes should not go on.
 ///
 /// # Errors

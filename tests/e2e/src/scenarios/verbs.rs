@@ -14,10 +14,38 @@ use crate::kubectl::{Poll, text};
 
 /// Name of namespace, policy, profile and feed.
 const NAME: &str = "verbs";
-/// The shadow takes long enough that a person can do something in it.
-const PACE: Pace = Pace { bars: [100, 60, 60], ..Pace::SHORT };
 const SPEC: PolicySpec<'static> =
-    PolicySpec { name: NAME, risk_profile: NAME, feed: NAME, placement: "Shared", pace: PACE, ..PolicySpec::SAMPLE };
+    PolicySpec { name: NAME, risk_profile: NAME, feed: NAME, placement: "Shared", pace: Pace::SHORT, ..PolicySpec::SAMPLE };
+
+/// Pace of the feed: a faster one makes more of a past, which every candidate reads before it answers.
+const BARS_PER_SECOND: u32 = 20;
+/// Bars after which a step of [`Pace::SHORT`] would end.
+const MORE_THAN_A_STEP: usize = 80;
+
+/// Declares the policy, if it is not there yet; its feed does not exist.
+///
+/// # Errors
+/// When the API server refuses something.
+pub fn begin(environment: &Environment) -> Result<()> {
+    setup::namespace(environment, NAME)?;
+    if environment.kubectl.get(NAME, &["tradingpolicy/verbs"])?.is_some() {
+        return Ok(());
+    }
+    setup::declare(environment, NAME, &SPEC)
+}
+
+/// The policy says that it waits for bars; then they come.
+///
+/// # Errors
+/// When it does not become Ready, or claims to trade.
+pub fn without_bars(environment: &Environment) -> Result<String> {
+    begin(environment)?;
+    environment.until_condition(NAME, "tradingpolicy/verbs", "Ready", "True", Duration::from_secs(120))?;
+    let waits = setup::until_trading(environment, NAME, NAME, "WaitingForBars")?;
+    ensure!(waits.contains("feed 'verbs'"), "the message does not name the feed: {waits}");
+    feed::start(environment, NAME, BARS_PER_SECOND)?;
+    Ok(waits)
+}
 
 /// Two rollouts: one is paused and resumed in each phase until it is promoted; of the other every candidate is aborted or
 /// superseded in another phase. Phases that last for less than a second are met with the operator stopped in them.
@@ -25,15 +53,11 @@ const SPEC: PolicySpec<'static> =
 /// # Errors
 /// When a verb does not do what its help says.
 pub fn run(environment: &Environment) -> Result<String> {
-    setup::namespace(environment, NAME)?;
-    setup::policy(environment, NAME, &SPEC)?;
-    let waits = setup::until_trading(environment, NAME, NAME, "WaitingForBars")?;
-    ensure!(waits.contains("feed 'verbs'"), "the message does not name the feed: {waits}");
-    feed::start(environment, NAME, 40)?;
+    begin(environment)?;
+    feed::start(environment, NAME, BARS_PER_SECOND)?;
     until_decided(environment, NAME, NAME, feed::HEAD_START + 20)?;
 
-    let mut lines = vec![format!("before its feed exists: {waits}")];
-    lines.extend(verifying(environment)?);
+    let mut lines = verifying(environment)?;
     for phase in ["Shadowing", "Canary"] {
         until(environment, phase)?;
         lines.push(paused(environment, phase)?);
@@ -86,7 +110,7 @@ fn paused(environment: &Environment, phase: &str) -> Result<String> {
     let at = until(environment, "Paused")?;
     let step = at.pointer("/status/rollout/step").cloned().unwrap_or(Value::Null);
     let decided = ledger::lines(environment, NAME, NAME, ledger::Kind::Decisions)?.len();
-    until_decided(environment, NAME, NAME, decided + 130)?;
+    until_decided(environment, NAME, NAME, decided + MORE_THAN_A_STEP)?;
     let still = get(environment)?;
     ensure!(text(&still, "/status/phase") == "Paused", "it left Paused by itself: {}", text(&still, "/status/phase"));
     ensure!(still.pointer("/status/rollout/step").cloned().unwrap_or(Value::Null) == step, "the step moved while paused");
@@ -95,7 +119,7 @@ fn paused(environment: &Environment, phase: &str) -> Result<String> {
         let seen = text(&get(environment)?, "/status/phase").to_owned();
         Ok(if seen == "Paused" { Poll::NotYet(seen) } else { Poll::Ready(()) })
     })?;
-    Ok(format!("pause and resume in {phase}: step {step} kept its place for 130 bars"))
+    Ok(format!("pause and resume in {phase}: step {step} kept its place for {MORE_THAN_A_STEP} bars"))
 }
 
 /// Every gate has passed, and the candidate is held back all the same until the person lets it go.

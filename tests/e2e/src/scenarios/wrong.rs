@@ -77,19 +77,19 @@ pub fn refused(environment: &Environment, namespace: &str) -> Result<String> {
 pub fn shown(environment: &Environment) -> Result<String> {
     let all = manifests(environment, true)?;
     ensure!(!all.is_empty(), "no manifest is left to the operator");
+    setup::namespace(environment, NAMESPACE)?;
+    setup::checkpoint(environment, NAMESPACE, "strategic-a")?;
+    setup::checkpoint(environment, NAMESPACE, "tactical-a")?;
     for one in &all {
         as_a_condition(environment, one).with_context(|| one.name().into_owned())?;
     }
-    setup::remove_namespace(environment, NAMESPACE)?;
+    setup::leave_namespace(environment, NAMESPACE)?;
     Ok(format!("{} wrong manifests shown as a condition, each with the words expected", all.len()))
 }
 
 /// What only the operator can see, because it takes two objects or exact arithmetic: shown as a condition of one of them.
 fn as_a_condition(environment: &Environment, wrong: &Wrong) -> Result<()> {
-    setup::namespace(environment, NAMESPACE)?;
     environment.kubectl.apply(NAMESPACE, &super::manifests::risk_profile("main"))?;
-    setup::checkpoint(environment, NAMESPACE, "strategic-a")?;
-    setup::checkpoint(environment, NAMESPACE, "tactical-a")?;
     for document in wrong.manifest.split("\n---\n") {
         environment.kubectl.apply(NAMESPACE, document)?;
         next_second(environment)?;
