@@ -2,13 +2,13 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
-use tradewind_domain::account::{Account, Fill};
-use tradewind_domain::instrument::{Instrument, Lots, Symbol};
-use tradewind_domain::money::Money;
-use tradewind_domain::orders::{OrderEvent, OrderId, OrderState, Progress, Role};
-use tradewind_domain::side::Side;
-use tradewind_domain::time::Nanos;
-use tradewind_domain::venue::paper::{VenueEvent, What};
+use tradewind_core::account::{Account, Fill};
+use tradewind_core::instrument::{Instrument, Lots, Symbol};
+use tradewind_core::money::Money;
+use tradewind_core::orders::{OrderEvent, OrderId, OrderState, Progress, Role};
+use tradewind_core::side::Side;
+use tradewind_core::time::Nanos;
+use tradewind_venue::paper::{VenueEvent, What};
 
 use crate::error::ExecutionError;
 use crate::plan::FIRST_GUARD;

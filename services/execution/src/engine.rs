@@ -2,13 +2,13 @@
 
 use std::collections::BTreeMap;
 
-use tradewind_domain::bar::Bar;
-use tradewind_domain::instrument::{Instrument, Lots, Symbol, Ticks};
-use tradewind_domain::money::Money;
-use tradewind_domain::orders::{Order, OrderId, OrderState, Role};
-use tradewind_domain::side::Side;
-use tradewind_domain::sizing::{self, TradeIntent};
-use tradewind_domain::time::Nanos;
+use tradewind_core::bar::Bar;
+use tradewind_core::instrument::{Instrument, Lots, Symbol, Ticks};
+use tradewind_core::money::Money;
+use tradewind_core::orders::{Order, OrderId, OrderState, Role};
+use tradewind_core::side::Side;
+use tradewind_core::sizing::{self, TradeIntent};
+use tradewind_core::time::Nanos;
 use tradewind_journal::Log;
 use tradewind_wire::config::TradingConfig;
 use tradewind_wire::convert::{bar_from_wire, money_from_wire, money_to_wire, required};
@@ -41,7 +41,7 @@ impl ExecutionConfig {
     ///
     /// # Errors
     /// An instrument that is unusable.
-    pub fn from_trading(config: &TradingConfig) -> Result<Self, tradewind_domain::instrument::InstrumentError> {
+    pub fn from_trading(config: &TradingConfig) -> Result<Self, tradewind_core::instrument::InstrumentError> {
         Ok(Self {
             account: config.account.clone(),
             policy: config.policy.clone(),

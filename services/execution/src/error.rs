@@ -1,8 +1,8 @@
 //! What can go wrong in the execution engine.
 
-use tradewind_domain::account::AccountError;
-use tradewind_domain::instrument::Symbol;
-use tradewind_domain::orders::{IllegalTransition, OrderId};
+use tradewind_core::account::AccountError;
+use tradewind_core::instrument::Symbol;
+use tradewind_core::orders::{IllegalTransition, OrderId};
 use tradewind_journal::JournalError;
 use tradewind_wire::convert::ConvertError;
 

@@ -4,11 +4,11 @@
 use std::collections::BTreeMap;
 
 use serde::Serialize;
-use tradewind_domain::instrument::{Lots, Symbol, Ticks};
-use tradewind_domain::money::Money;
-use tradewind_domain::orders::{Kind, OrderId, Role};
-use tradewind_domain::time::Nanos;
-use tradewind_domain::venue::paper::{CancelReason, What};
+use tradewind_core::instrument::{Lots, Symbol, Ticks};
+use tradewind_core::money::Money;
+use tradewind_core::orders::{Kind, OrderId, Role};
+use tradewind_core::time::Nanos;
+use tradewind_venue::paper::{CancelReason, What};
 
 use crate::record::{OrderRecord, Record};
 

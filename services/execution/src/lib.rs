@@ -18,6 +18,7 @@ mod error;
 mod gate;
 pub mod ledger;
 mod plan;
+pub mod planning;
 mod record;
 mod recovery;
 pub mod serve;

@@ -1,8 +1,8 @@
 //! From a trade to the orders that carry it out.
 
-use tradewind_domain::instrument::{Lots, Symbol, Ticks};
-use tradewind_domain::orders::{Kind, Order, OrderId, Role, TimeInForce};
-use tradewind_domain::time::Nanos;
+use tradewind_core::instrument::{Lots, Symbol, Ticks};
+use tradewind_core::orders::{Kind, Order, OrderId, Role, TimeInForce};
+use tradewind_core::time::Nanos;
 
 use crate::record::TradeRecord;
 

@@ -1,12 +1,12 @@
 //! What the execution engine writes to its journal.
 
 use serde::{Deserialize, Serialize};
-use tradewind_domain::instrument::{Instrument, Symbol, Ticks};
-use tradewind_domain::money::Money;
-use tradewind_domain::orders::{Order, OrderId, Role};
-use tradewind_domain::side::Side;
-use tradewind_domain::time::Nanos;
-use tradewind_domain::venue::paper::VenueEvent;
+use tradewind_core::instrument::{Instrument, Symbol, Ticks};
+use tradewind_core::money::Money;
+use tradewind_core::orders::{Order, OrderId, Role};
+use tradewind_core::side::Side;
+use tradewind_core::time::Nanos;
+use tradewind_venue::paper::VenueEvent;
 
 /// One change of the engine. Replaying all of them gives the same engine.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use tradewind_domain::instrument::{Lots, Symbol};
-use tradewind_domain::orders::{OrderId, OrderState};
+use tradewind_core::instrument::{Lots, Symbol};
+use tradewind_core::orders::{OrderId, OrderState};
 use tradewind_wire::v1;
 
 use crate::engine::Engine;

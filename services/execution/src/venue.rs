@@ -1,10 +1,10 @@
 //! Venues: what the engine asks of them, and the paper venue with its own journal.
 
-use tradewind_domain::bar::Bar;
-use tradewind_domain::instrument::{Instrument, Lots, Symbol};
-use tradewind_domain::orders::{Order, OrderId};
-use tradewind_domain::venue::paper::{Command, PaperConfig, PaperError, PaperVenue, VenueEvent};
+use tradewind_core::bar::Bar;
+use tradewind_core::instrument::{Instrument, Lots, Symbol};
+use tradewind_core::orders::{Order, OrderId};
 use tradewind_journal::{JournalError, Log};
+use tradewind_venue::paper::{Command, PaperConfig, PaperError, PaperVenue, VenueEvent};
 
 /// Why a venue refuses or does not answer.
 #[derive(Debug, thiserror::Error)]

@@ -5,11 +5,11 @@ use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
-use tradewind_domain::bar::Bar;
-use tradewind_domain::instrument::{Instrument, Symbol};
-use tradewind_domain::strategic::decision::{self, ModelParameters, StrategicNetwork};
-use tradewind_domain::strategic::{self, StageConfigError, StrategicEngine, StrategicEngineError};
-use tradewind_domain::tactical::{self, ConfigError, Decision, Engine, EngineError, Matrix, Network, NetworkError};
+use tradewind_core::bar::Bar;
+use tradewind_core::instrument::{Instrument, Symbol};
+use tradewind_features::strategic::decision::{self, ModelParameters, StrategicNetwork};
+use tradewind_features::strategic::{self, StageConfigError, StrategicEngine, StrategicEngineError};
+use tradewind_features::tactical::{self, ConfigError, Decision, Engine, EngineError, Matrix, Network, NetworkError};
 use tradewind_wire::config::BundleConfig;
 use tradewind_wire::convert::{ConvertError, bar_from_wire};
 use tradewind_wire::v1;
@@ -27,7 +27,7 @@ pub enum CoreError {
     Stage(#[from] StageConfigError),
     /// An instrument of the bundle is wrong.
     #[error(transparent)]
-    Instrument(#[from] tradewind_domain::instrument::InstrumentError),
+    Instrument(#[from] tradewind_core::instrument::InstrumentError),
     /// The bar's symbol is none of the bundle's.
     #[error("{0} is not an instrument of this bundle")]
     UnknownSymbol(String),

@@ -6,8 +6,8 @@ use std::time::{Duration, Instant};
 
 use opentelemetry::KeyValue;
 use opentelemetry::metrics::{Counter, Histogram, Meter};
-use tradewind_domain::strategic::decision::StrategicDecision;
-use tradewind_domain::tactical::{AGENTS, Decision};
+use tradewind_features::strategic::decision::StrategicDecision;
+use tradewind_features::tactical::{AGENTS, Decision};
 use tradewind_wire::telemetry::Metrics;
 
 use crate::core::Decided;

@@ -1,7 +1,7 @@
 //! A decision as message.
 
-use tradewind_domain::strategic;
-use tradewind_domain::tactical::{AgentVote, Synergy, Urgency};
+use tradewind_features::strategic;
+use tradewind_features::tactical::{AgentVote, Synergy, Urgency};
 use tradewind_wire::v1;
 
 use crate::core::Decided;

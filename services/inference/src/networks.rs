@@ -2,8 +2,8 @@
 
 use std::path::Path;
 
-use tradewind_domain::strategic::decision::{ModelParameters, StrategicNetwork};
-use tradewind_domain::tactical::Network;
+use tradewind_features::strategic::decision::{ModelParameters, StrategicNetwork};
+use tradewind_features::tactical::Network;
 use tradewind_nets::{LoadError, StrategicPolicies, TacticalNetwork};
 use tradewind_wire::config::{BundleConfig, CheckpointConfig};
 

@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use tokio::sync::Mutex;
 use tonic::{Code, Request, Response, Status};
-use tradewind_domain::tactical::EngineError;
+use tradewind_features::tactical::EngineError;
 use tradewind_wire::convert::required;
 use tradewind_wire::v1;
 use tradewind_wire::v1::inference_server::{Inference, InferenceServer};

@@ -1,11 +1,11 @@
 //! Networks and constants with which the whole path acts within two hundred bars: for tests.
 
-use tradewind_domain::strategic::decision::{self, DecisionConfig, ModelParameters, StrategicNetwork};
-use tradewind_domain::strategic::{
+use tradewind_features::strategic::decision::{self, DecisionConfig, ModelParameters, StrategicNetwork};
+use tradewind_features::strategic::{
     BarPlan, COLUMNS, CONTEXT, KernelConfig, MlmiConfig, MmdConfig, ProfileConfig, StrategicConfig, StrategicStageConfig,
     SynergyConfig,
 };
-use tradewind_domain::tactical::{Logits, Matrix, Network, NetworkError};
+use tradewind_features::tactical::{Logits, Matrix, Network, NetworkError};
 use tradewind_wire::v1;
 
 use crate::networks::Networks;

@@ -2,8 +2,8 @@
 
 use csv::{ByteRecord, ReaderBuilder};
 use jiff::Timestamp;
-use tradewind_domain::instrument::Symbol;
-use tradewind_domain::money::Money;
+use tradewind_core::instrument::Symbol;
+use tradewind_core::money::Money;
 use tradewind_wire::v1;
 
 use crate::interval::Interval;

@@ -6,7 +6,7 @@ use anyhow::Context;
 use clap::{Parser, Subcommand};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use tokio_util::sync::CancellationToken;
-use tradewind_domain::instrument::Symbol;
+use tradewind_core::instrument::Symbol;
 use tradewind_market::{Interval, Pace, Progress, Source, load, publish};
 use tradewind_wire::args::{BusArgs, ServeArgs};
 use tradewind_wire::bus::{Bus, Feed, FeedName};

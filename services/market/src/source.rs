@@ -5,7 +5,7 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use bytes::Bytes;
-use tradewind_domain::instrument::Symbol;
+use tradewind_core::instrument::Symbol;
 use tradewind_wire::download::{DownloadError, Limits, download};
 use tradewind_wire::v1;
 

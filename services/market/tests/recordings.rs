@@ -8,8 +8,8 @@ use axum::extract::Path;
 use axum::http::StatusCode;
 use axum::routing::get;
 use sha2::{Digest, Sha256};
-use tradewind_domain::instrument::{Instrument, Symbol};
-use tradewind_domain::money::Money;
+use tradewind_core::instrument::{Instrument, Symbol};
+use tradewind_core::money::Money;
 use tradewind_market::{Source, SourceError, load};
 use tradewind_wire::convert::bar_from_wire;
 

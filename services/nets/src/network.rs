@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use tradewind_domain::tactical::{Network, NetworkError};
+use tradewind_features::tactical::{Network, NetworkError};
 
 use crate::architecture::{Logits, Matrix, Role};
 use crate::checkpoint::{Faults, Manifest, Reason};

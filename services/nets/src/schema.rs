@@ -109,8 +109,8 @@ p4 per strategy of 5: clip(sharpe,-3,3)/3 variance_share weight; mean pairwise c
 #[cfg(test)]
 mod tests {
     use super::*;
-    use tradewind_domain::risk_state::{self, blocks};
-    use tradewind_domain::{execution_context, strategic, tactical};
+    use tradewind_features::risk_state::{self, blocks};
+    use tradewind_features::{execution_context, strategic, tactical};
 
     /// The published texts and digests: an exporter copies them, so they may not move without a new name.
     #[test]

@@ -2,9 +2,9 @@
 
 use std::path::Path;
 
-use tradewind_domain::strategic::decision::{EnsembleWeights, Logits, ModelParameters, StrategicNetwork};
-use tradewind_domain::strategic::{AGENTS, COLUMNS, CONTEXT, pooled};
-use tradewind_domain::tactical::NetworkError;
+use tradewind_features::strategic::decision::{EnsembleWeights, Logits, ModelParameters, StrategicNetwork};
+use tradewind_features::strategic::{AGENTS, COLUMNS, CONTEXT, pooled};
+use tradewind_features::tactical::NetworkError;
 
 use crate::architecture::Role;
 use crate::checkpoint::{Checkpoint, Faults, Manifest, Reason};

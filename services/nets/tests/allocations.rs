@@ -2,7 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 use allocation_counter::measure;
-use tradewind_domain::strategic::decision::StrategicNetwork;
+use tradewind_features::strategic::decision::StrategicNetwork;
 use tradewind_nets::architecture::strategic;
 use tradewind_nets::checkpoint::{sha256, write};
 use tradewind_nets::forward::{

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use tradewind_domain::tactical::Network;
+use tradewind_features::tactical::Network;
 use tradewind_nets::architecture::{Role, STAGES, TensorSpec, Use, tactical};
 use tradewind_nets::checkpoint::{
     Checkpoint, Manifest, Reason, SelfTest, SelfTestSource, Verdict, VerificationReport, claimed_role, convert, sha256, verify,

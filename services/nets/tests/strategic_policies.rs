@@ -1,8 +1,8 @@
 //! A strategic checkpoint as it is served.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
-use tradewind_domain::strategic::decision::{Action, Agent, EnsembleWeights, ModelParameters, StrategicNetwork};
-use tradewind_domain::strategic::{AGENTS, COLUMNS, ROWS, pooled};
+use tradewind_features::strategic::decision::{Action, Agent, EnsembleWeights, ModelParameters, StrategicNetwork};
+use tradewind_features::strategic::{AGENTS, COLUMNS, ROWS, pooled};
 use tradewind_nets::architecture::{Role, strategic};
 use tradewind_nets::checkpoint::{Checkpoint, Reason, SelfTest, sha256, write};
 use tradewind_nets::golden::{self, uniform};
@@ -130,7 +130,7 @@ fn what_is_not_finite_gets_no_answer() {
     let bytes = write(&checkpoint()).unwrap();
     let mut policies = StrategicPolicies::from_bytes(&bytes, &sha256(&bytes)).unwrap();
     for bad in [f32::NAN, f32::INFINITY, f32::NEG_INFINITY] {
-        for (column, name) in tradewind_domain::strategic::SCHEMA.columns.into_iter().enumerate() {
+        for (column, name) in tradewind_features::strategic::SCHEMA.columns.into_iter().enumerate() {
             let mut rows = matrix(1);
             rows[7][column] = bad;
             let error = policies.logits(&rows, &CONTEXT).unwrap_err().to_string();

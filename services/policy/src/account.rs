@@ -2,11 +2,11 @@
 
 use std::collections::BTreeMap;
 
+use crate::gates::AccountState;
+use crate::orchestrator::RiskInputs;
 use serde::{Deserialize, Serialize};
-use tradewind_domain::gates::AccountState;
-use tradewind_domain::instrument::{InstrumentError, Lots, Symbol};
-use tradewind_domain::money::Money;
-use tradewind_domain::orchestrator::RiskInputs;
+use tradewind_core::instrument::{InstrumentError, Lots, Symbol};
+use tradewind_core::money::Money;
 use tradewind_wire::convert::{ConvertError, money_from_wire, required};
 use tradewind_wire::v1;
 

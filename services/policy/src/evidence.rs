@@ -4,13 +4,13 @@
 
 use std::collections::BTreeMap;
 
+use crate::paired::{EvidenceError, PairedEvidence};
 use serde::{Deserialize, Serialize};
-use tradewind_domain::bar::Bar;
-use tradewind_domain::evidence::{EvidenceError, PairedEvidence};
-use tradewind_domain::instrument::{Instrument, Symbol};
-use tradewind_domain::shadow::{ShadowBook, ShadowConfig, ShadowError};
-use tradewind_domain::sizing::TradeIntent;
+use tradewind_core::bar::Bar;
+use tradewind_core::instrument::{Instrument, Symbol};
+use tradewind_core::sizing::TradeIntent;
 use tradewind_journal::{JournalError, Log};
+use tradewind_venue::shadow::{ShadowBook, ShadowConfig, ShadowError};
 
 use crate::record::{Entry, PairKey, intent_of};
 

@@ -8,9 +8,14 @@
 mod account;
 mod control;
 mod evidence;
+pub mod gates;
 mod ledger;
 mod messages;
+pub mod orchestrator;
+pub mod paired;
 mod record;
+pub mod regime;
+pub mod routing;
 mod sequencer;
 pub mod serve;
 mod settings;

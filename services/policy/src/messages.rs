@@ -1,9 +1,9 @@
 //! A decision from the wire, checked.
 
-use tradewind_domain::instrument::{InstrumentError, Symbol, Ticks};
-use tradewind_domain::strategic::Decided;
-use tradewind_domain::tactical::{AgentVote, Decision, Synergy, Urgency};
-use tradewind_domain::time::Nanos;
+use tradewind_core::instrument::{InstrumentError, Symbol, Ticks};
+use tradewind_core::time::Nanos;
+use tradewind_features::strategic::Decided;
+use tradewind_features::tactical::{AgentVote, Decision, Synergy, Urgency};
 use tradewind_wire::v1;
 
 /// Why an answer of inference cannot be used.

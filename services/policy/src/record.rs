@@ -1,15 +1,15 @@
 //! What is written down of every bar: the line of the ledger and the entry of the journal.
 
+use crate::orchestrator::{ActivePolicy, EntryMode};
+use crate::regime::MarketState;
 use serde::{Deserialize, Serialize};
-use tradewind_domain::bar::Bar;
-use tradewind_domain::instrument::{Symbol, Ticks};
-use tradewind_domain::orchestrator::{ActivePolicy, EntryMode};
-use tradewind_domain::regime::MarketState;
-use tradewind_domain::side::Side;
-use tradewind_domain::sizing::TradeIntent;
-use tradewind_domain::strategic::Decided;
-use tradewind_domain::tactical::Decision;
-use tradewind_domain::time::Nanos;
+use tradewind_core::bar::Bar;
+use tradewind_core::instrument::{Symbol, Ticks};
+use tradewind_core::side::Side;
+use tradewind_core::sizing::TradeIntent;
+use tradewind_core::time::Nanos;
+use tradewind_features::strategic::Decided;
+use tradewind_features::tactical::Decision;
 use tradewind_wire::v1;
 
 use crate::account::AccountFigures;

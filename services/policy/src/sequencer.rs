@@ -5,16 +5,16 @@
 
 use std::collections::BTreeMap;
 
-use tradewind_domain::bar::Bar;
-use tradewind_domain::gates::{GateInputs, first_refusal};
-use tradewind_domain::instrument::{Instrument, Symbol};
-use tradewind_domain::money::Money;
-use tradewind_domain::orchestrator::{ActivePolicy, CostLevel, Inputs, PerformanceTag, evaluate};
-use tradewind_domain::regime::{MarketState, Regime, RegimeEngine};
-use tradewind_domain::routing::candidate_drives;
-use tradewind_domain::side::Side;
-use tradewind_domain::sizing::{self, SizingError, TradeIntent};
-use tradewind_domain::tactical::Decision;
+use crate::gates::{GateInputs, first_refusal};
+use crate::orchestrator::{ActivePolicy, CostLevel, Inputs, PerformanceTag, evaluate};
+use crate::regime::{MarketState, Regime, RegimeEngine};
+use crate::routing::candidate_drives;
+use tradewind_core::bar::Bar;
+use tradewind_core::instrument::{Instrument, Symbol};
+use tradewind_core::money::Money;
+use tradewind_core::side::Side;
+use tradewind_core::sizing::{self, SizingError, TradeIntent};
+use tradewind_features::tactical::Decision;
 use tradewind_journal::{JournalError, LedgerDigest, Log};
 
 use crate::account::AccountSnapshot;

@@ -2,11 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use tradewind_domain::instrument::{Instrument, Symbol};
-use tradewind_domain::money::Money;
-use tradewind_domain::orchestrator::{CostLevel, OrchestratorConfig};
-use tradewind_domain::shadow::ShadowConfig;
-use tradewind_domain::venue::fills::FillModel;
+use crate::orchestrator::{CostLevel, OrchestratorConfig};
+use tradewind_core::instrument::{Instrument, Symbol};
+use tradewind_core::money::Money;
+use tradewind_venue::fills::FillModel;
+use tradewind_venue::shadow::ShadowConfig;
 use tradewind_wire::config::TradingConfig;
 
 /// A move of this many basis points of a full-size trade is the largest difference per bar that evidence counts.

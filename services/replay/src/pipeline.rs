@@ -2,8 +2,7 @@
 
 use std::path::Path;
 
-use tradewind_domain::instrument::Symbol;
-use tradewind_domain::venue::paper::Command;
+use tradewind_core::instrument::Symbol;
 use tradewind_execution::serve::{ORDERS_FILE, VENUE_FILE, paper_config};
 use tradewind_execution::{ExecutionError, PaperAdapter, VenueError};
 use tradewind_inference::{Core, CoreError, Networks, decision_to_wire};
@@ -13,6 +12,7 @@ use tradewind_policy::{
     Routing, SequencerError, answer_from_wire, intent_of,
 };
 use tradewind_risk::RiskError;
+use tradewind_venue::paper::Command;
 use tradewind_wire::config::BundleConfig;
 use tradewind_wire::convert::{ConvertError, bar_from_wire};
 use tradewind_wire::v1;

@@ -3,7 +3,7 @@
 use std::fmt;
 
 use serde::Serialize;
-use tradewind_domain::money::Money;
+use tradewind_core::money::Money;
 use tradewind_policy::{AccountFigures, Entry, Figures, Report};
 
 use crate::ledgers::{Digests, Ledgers};

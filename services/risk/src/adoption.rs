@@ -1,9 +1,9 @@
 //! Which limits come into force: tighter at once, looser only when their digest was approved.
 
+use crate::limits::Limits;
+use tradewind_core::money::Money;
 use tradewind_crds::risk_profile::Limits as Written;
 use tradewind_crds::validation::loosening_digest;
-use tradewind_domain::limits::Limits;
-use tradewind_domain::money::Money;
 
 /// Limits in force after a profile was read.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -1,8 +1,8 @@
 //! The engine: questions in messages, answers from memory, changes through the journal.
 
+use crate::limits::{Denial, TradingState};
 use tradewind_crds::RiskProfileSpec;
 use tradewind_crds::validation::{self, validate_risk_profile};
-use tradewind_domain::limits::{Denial, TradingState};
 use tradewind_journal::Log;
 use tradewind_wire::convert::money_to_wire;
 use tradewind_wire::v1;
@@ -237,7 +237,7 @@ impl Engine {
 
     /// Lots held in a symbol, as risk has booked them.
     #[must_use]
-    pub fn lots(&self, symbol: &tradewind_domain::instrument::Symbol) -> i64 {
+    pub fn lots(&self, symbol: &tradewind_core::instrument::Symbol) -> i64 {
         self.state.account.as_ref().map_or(0, |account| account.lots(symbol).0)
     }
 

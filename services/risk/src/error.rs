@@ -1,7 +1,7 @@
 //! What can go wrong in the risk engine.
 
-use tradewind_domain::account::AccountError;
-use tradewind_domain::instrument::InstrumentError;
+use tradewind_core::account::AccountError;
+use tradewind_core::instrument::InstrumentError;
 use tradewind_journal::JournalError;
 use tradewind_wire::convert::ConvertError;
 

@@ -18,8 +18,11 @@
 //! ```
 
 mod adoption;
+pub mod agents;
+pub mod breaker;
 mod engine;
 mod error;
+pub mod limits;
 mod messages;
 mod record;
 pub mod serve;

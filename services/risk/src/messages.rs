@@ -1,8 +1,8 @@
 //! Messages to records and back.
 
-use tradewind_domain::instrument::{Instrument, Lots, Symbol, Ticks};
-use tradewind_domain::limits::Proposal;
-use tradewind_domain::time::Nanos;
+use crate::limits::Proposal;
+use tradewind_core::instrument::{Instrument, Lots, Symbol, Ticks};
+use tradewind_core::time::Nanos;
 use tradewind_wire::convert::{money_from_wire, required};
 use tradewind_wire::v1;
 

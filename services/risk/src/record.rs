@@ -1,11 +1,11 @@
 //! What the risk engine writes to its journal.
 
+use crate::limits::Denial;
 use serde::{Deserialize, Serialize};
+use tradewind_core::instrument::{Instrument, Lots, Symbol, Ticks};
+use tradewind_core::money::Money;
+use tradewind_core::time::Nanos;
 use tradewind_crds::RiskProfileSpec;
-use tradewind_domain::instrument::{Instrument, Lots, Symbol, Ticks};
-use tradewind_domain::limits::Denial;
-use tradewind_domain::money::Money;
-use tradewind_domain::time::Nanos;
 
 /// One change of the engine. Replaying all of them gives the same engine.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

@@ -2,13 +2,13 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
+use crate::breaker::DrawdownBreaker;
+use crate::limits::{self, Denial, Limits, OrderRate, Proposal, Reservation, Reservations, Standing, TradingState};
+use tradewind_core::account::{Account, AccountError, Fill};
+use tradewind_core::money::Money;
+use tradewind_core::time::Nanos;
 use tradewind_crds::RiskProfileSpec;
 use tradewind_crds::risk_profile::{HaltMode, Limits as Written};
-use tradewind_domain::account::{Account, AccountError, Fill};
-use tradewind_domain::breaker::DrawdownBreaker;
-use tradewind_domain::limits::{self, Denial, Limits, OrderRate, Proposal, Reservation, Reservations, Standing, TradingState};
-use tradewind_domain::money::Money;
-use tradewind_domain::time::Nanos;
 
 use crate::adoption::{adopt, exact};
 use crate::record::{CheckRecord, FillRecord, Record, ReportRecord};

@@ -1,8 +1,8 @@
 //! The risk engine through its messages: verdicts, booking, profiles, restart after every write.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
+use tradewind_core::instrument::Symbol;
 use tradewind_crds::{RiskProfileSpec, samples};
-use tradewind_domain::instrument::Symbol;
 use tradewind_journal::testing::{Death, FaultyLog};
 use tradewind_journal::{Log, MemoryLog};
 use tradewind_risk::{Engine, Record, RiskError};

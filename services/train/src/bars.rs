@@ -2,10 +2,10 @@
 
 use std::path::{Path, PathBuf};
 
-use tradewind_domain::bar::Bar;
-use tradewind_domain::instrument::{Instrument, InstrumentError, Symbol};
-use tradewind_domain::money::Money;
-use tradewind_domain::time::Nanos;
+use tradewind_core::bar::Bar;
+use tradewind_core::instrument::{Instrument, InstrumentError, Symbol};
+use tradewind_core::money::Money;
+use tradewind_core::time::Nanos;
 use tradewind_market::{CsvError, read_bars};
 use tradewind_wire::convert::{ConvertError, bar_from_wire};
 
@@ -72,7 +72,7 @@ pub fn day(text: &str) -> Result<Nanos, String> {
 mod tests {
     #![allow(clippy::unwrap_used, clippy::expect_used)]
     use super::*;
-    use tradewind_domain::instrument::Ticks;
+    use tradewind_core::instrument::Ticks;
 
     fn fixtures() -> PathBuf {
         Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/fixtures/bars")

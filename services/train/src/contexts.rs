@@ -1,6 +1,6 @@
 //! The contexts in which tactical decisions are made (TA-34).
 
-use tradewind_domain::tactical::{FeatureError, FeatureState, Synergy, TacticalConfig, momentum_rule};
+use tradewind_features::tactical::{FeatureError, FeatureState, Synergy, TacticalConfig, momentum_rule};
 
 use crate::bars::Series;
 

@@ -1,7 +1,7 @@
 //! What a position held for some bars earns.
 
-use tradewind_domain::bar::Bar;
-use tradewind_domain::venue::fills::FillModel;
+use tradewind_core::bar::Bar;
+use tradewind_venue::fills::FillModel;
 
 /// Costs of samples and reports: a full spread of 2 basis points and a fee of 1 a side.
 pub const COSTS: FillModel = FillModel { spread_bps: 2, fee_bps: 1 };
@@ -19,8 +19,8 @@ pub fn net_return(bars: &[Bar], index: usize, horizon: usize, side: f64, costs: 
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
-    use tradewind_domain::instrument::Ticks;
-    use tradewind_domain::time::Nanos;
+    use tradewind_core::instrument::Ticks;
+    use tradewind_core::time::Nanos;
 
     /// Entry at the next open, exit at the last close, 4 bps of costs on either side of the market.
     #[test]

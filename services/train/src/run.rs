@@ -1,6 +1,6 @@
 //! What the training runs of both stages share: batches, first weights, the course of the losses.
 
-use tradewind_domain::strategic::decision::DecisionConfigError;
+use tradewind_features::strategic::decision::DecisionConfigError;
 use tradewind_nets::architecture::{Network, Step};
 use tradewind_nets::weights::Layer;
 

@@ -5,10 +5,10 @@ use std::path::{Path, PathBuf};
 
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
-use tradewind_domain::instrument::{Instrument, InstrumentError, Symbol};
-use tradewind_domain::money::Money;
-use tradewind_domain::strategic::StrategicStageConfig;
-use tradewind_domain::tactical::TacticalConfig;
+use tradewind_core::instrument::{Instrument, InstrumentError, Symbol};
+use tradewind_core::money::Money;
+use tradewind_features::strategic::StrategicStageConfig;
+use tradewind_features::tactical::TacticalConfig;
 
 use crate::bus::FeedName;
 

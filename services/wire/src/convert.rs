@@ -1,9 +1,9 @@
 //! Domain values to messages and back. What comes from outside is checked here, once.
 
-use tradewind_domain::bar::{Bar, BarError};
-use tradewind_domain::instrument::{Instrument, InstrumentError, Symbol};
-use tradewind_domain::money::{Money, NANOS_PER_UNIT};
-use tradewind_domain::time::Nanos;
+use tradewind_core::bar::{Bar, BarError};
+use tradewind_core::instrument::{Instrument, InstrumentError, Symbol};
+use tradewind_core::money::{Money, NANOS_PER_UNIT};
+use tradewind_core::time::Nanos;
 
 use crate::v1;
 
@@ -119,7 +119,7 @@ pub fn bar_from_wire(message: &v1::Bar, instrument: &Instrument) -> Result<Bar, 
 /// # Errors
 /// [`ConvertError::PriceRange`] when a price does not fit 64-bit nanos.
 pub fn bar_to_wire(bar: &Bar, instrument: &Instrument) -> Result<v1::Bar, ConvertError> {
-    let nanos = |price: tradewind_domain::instrument::Ticks| {
+    let nanos = |price: tradewind_core::instrument::Ticks| {
         let wrong = || ConvertError::PriceRange { symbol: instrument.symbol.clone(), index: bar.index, ticks: price.0 };
         i64::try_from(i128::from(price.0) * instrument.tick.nanos()).map_err(|_| wrong())
     };

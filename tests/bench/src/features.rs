@@ -9,12 +9,12 @@ use std::time::Instant;
 use anyhow::{Context, Result, ensure};
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
-use tradewind_domain::bar::Bar;
-use tradewind_domain::instrument::Ticks;
-use tradewind_domain::strategic::mmd::{Mmd, Step};
-use tradewind_domain::strategic::{BarPlan, Candle, EventStream, StrategicFeatures, StrategicStageConfig};
-use tradewind_domain::tactical::{FeatureState, ROWS, TacticalConfig, WARM_UP_BARS};
-use tradewind_domain::time::Nanos;
+use tradewind_core::bar::Bar;
+use tradewind_core::instrument::Ticks;
+use tradewind_features::strategic::mmd::{Mmd, Step};
+use tradewind_features::strategic::{BarPlan, Candle, EventStream, StrategicFeatures, StrategicStageConfig};
+use tradewind_features::tactical::{FeatureState, ROWS, TacticalConfig, WARM_UP_BARS};
+use tradewind_core::time::Nanos;
 
 use crate::measure::{Latency, clock};
 

@@ -4,14 +4,14 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
 use serde::Serialize;
+use tradewind_core::instrument::{Instrument, Symbol};
+use tradewind_core::money::Money;
 use tradewind_crds::{RiskProfileSpec, samples};
-use tradewind_domain::instrument::{Instrument, Symbol};
-use tradewind_domain::money::Money;
-use tradewind_domain::venue::fills::FillModel;
-use tradewind_domain::venue::paper::{Command, PaperConfig};
 use tradewind_execution::{Engine, ExecutionConfig, ExecutionError, GateError, PaperAdapter, Record, RiskGate, ledger};
 use tradewind_journal::{JournalError, Log, MemoryLog, digest_of};
 use tradewind_risk::RiskError;
+use tradewind_venue::fills::FillModel;
+use tradewind_venue::paper::{Command, PaperConfig};
 use tradewind_wire::v1;
 
 pub(crate) fn amount(text: &str) -> Money {

@@ -1,9 +1,9 @@
 //! What the engine makes of trades and bars: sizes, flips, protection, refusals, halts, fencing, reconciliation.
 use crate::harness::{FatalKind, World, amount, bar, drive, instrument, recorded, symbol, trade};
-use tradewind_domain::venue::fills::FillModel;
-use tradewind_domain::venue::paper::{Command, PaperConfig};
 use tradewind_execution::{ExecutionError, Record, Venue, ledger};
 use tradewind_journal::Log;
+use tradewind_venue::fills::FillModel;
+use tradewind_venue::paper::{Command, PaperConfig};
 use tradewind_wire::v1;
 
 /// A venue without costs or chance.
@@ -315,10 +315,10 @@ fn ledgers_are_the_same_bytes_whenever_they_are_made() {
 /// The shadow book pays what the venue pays: same trades, no partial fills, no limits in the way.
 #[test]
 fn a_shadow_book_earns_what_the_venue_pays() {
-    use tradewind_domain::instrument::Ticks;
-    use tradewind_domain::shadow::{ShadowBook, ShadowConfig};
-    use tradewind_domain::side::Side;
-    use tradewind_domain::sizing::TradeIntent;
+    use tradewind_core::instrument::Ticks;
+    use tradewind_core::side::Side;
+    use tradewind_core::sizing::TradeIntent;
+    use tradewind_venue::shadow::{ShadowBook, ShadowConfig};
     use tradewind_wire::convert::bar_from_wire;
     let fills = FillModel { spread_bps: 3, fee_bps: 2 };
     let mut world = World::with(FatalKind::Never, PaperConfig { fills, ..PaperConfig::default() }, |spec| {

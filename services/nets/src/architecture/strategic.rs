@@ -3,7 +3,7 @@
 //! Dropout of the specification is off when serving and in rollouts (ST-94); the numbers in the names are PyTorch's positions
 //! in a Sequential that has it (ST-56, SU-39).
 
-use tradewind_domain::strategic::{AGENT_WIDTHS, COLUMNS, CONTEXT};
+use tradewind_features::strategic::{AGENT_WIDTHS, COLUMNS, CONTEXT};
 
 use super::{Network, Role, Sample, Stage, Step, Use, Vector, View};
 use crate::schema::STRATEGIC;

@@ -1,6 +1,6 @@
 //! The tactical networks: three actors that convolve over time, and a critic (TA-16..TA-20).
 
-pub use tradewind_domain::tactical::{COLUMNS, FEATURE_SCHEMA, Logits, Matrix, ROWS};
+pub use tradewind_features::tactical::{COLUMNS, FEATURE_SCHEMA, Logits, Matrix, ROWS};
 
 use super::{Network, Role, Sample, Stage, Step, Use, View};
 use crate::schema::TACTICAL;

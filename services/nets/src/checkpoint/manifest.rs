@@ -7,7 +7,7 @@ use serde_json::{Map, Value};
 
 use super::container::Pairs;
 use super::fault::{Faults, Reason, quote};
-use tradewind_domain::strategic::{self, Gathers, SCHEMA};
+use tradewind_features::strategic::{self, Gathers, SCHEMA};
 
 use crate::architecture::{AGENTS, Role, Stage};
 

@@ -1,6 +1,6 @@
 //! The serving path of the tactical actors (TA-17).
 
-use tradewind_domain::tactical::{Network, NetworkError};
+use tradewind_features::tactical::{Network, NetworkError};
 
 use super::ForwardError;
 use super::layout::Block;

@@ -1,6 +1,6 @@
 //! What each network of a stage sees of the stage's input.
 
-use tradewind_domain::strategic::{AGENT_WIDTHS, AGENTS, COLUMNS, CONTEXT, Gathers, Normaliser, PolicyInput};
+use tradewind_features::strategic::{AGENT_WIDTHS, AGENTS, COLUMNS, CONTEXT, Gathers, Normaliser, PolicyInput};
 
 use crate::architecture::{Network, Role, View};
 use crate::checkpoint::Manifest;

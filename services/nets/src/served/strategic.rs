@@ -1,6 +1,6 @@
 //! The strategic policies with what stands before them.
 
-use tradewind_domain::strategic::{COLUMNS, CONTEXT, PolicyInput, SCHEMA};
+use tradewind_features::strategic::{COLUMNS, CONTEXT, PolicyInput, SCHEMA};
 
 use super::{NoAnswer, Served, layers};
 use crate::architecture::{Stage, strategic};

@@ -1,6 +1,6 @@
 //! ST-V21..ST-V25 (the part that is networks), SU-V12 and SU-V13.
 
-use tradewind_domain::strategic::{CheckedMatrix, MatrixPolicy};
+use tradewind_features::strategic::{CheckedMatrix, MatrixPolicy};
 use tradewind_nets::architecture::strategic::STAGE;
 use tradewind_nets::architecture::{Network, Role, Step, Use, View};
 use tradewind_nets::checkpoint::{Checkpoint, Manifest, SelfTest, SelfTestSource, convert, write};

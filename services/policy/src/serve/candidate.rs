@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
-use tradewind_domain::instrument::Symbol;
+use tradewind_core::instrument::Symbol;
 use tradewind_wire::v1;
 
 use super::live::Live;

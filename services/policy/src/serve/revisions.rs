@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use tonic::Status;
 use tonic::transport::Channel;
+use tradewind_core::instrument::Symbol;
 use tradewind_crds::names;
-use tradewind_domain::instrument::Symbol;
 use tradewind_wire::client::{channel, within};
 use tradewind_wire::tls::Security;
 use tradewind_wire::v1;

@@ -3,17 +3,17 @@
 
 use std::collections::BTreeMap;
 
-use tradewind_domain::bar::Bar;
-use tradewind_domain::gates::AccountState;
-use tradewind_domain::instrument::{Lots, Symbol, Ticks};
-use tradewind_domain::money::Money;
-use tradewind_domain::strategic::decision::{
+use tradewind_core::bar::Bar;
+use tradewind_core::instrument::{Lots, Symbol, Ticks};
+use tradewind_core::money::Money;
+use tradewind_core::time::{NANOS_PER_DAY, Nanos};
+use tradewind_features::strategic::decision::{
     DecisionConfig, EnsembleWeights, FallbackCause, ModelParameters, Request, fall_back,
 };
-use tradewind_domain::strategic::synergy::{AcceptedEvent, SignalKind, SynergyType};
-use tradewind_domain::strategic::{Decided, SynergyDetected};
-use tradewind_domain::tactical::Decision;
-use tradewind_domain::time::{NANOS_PER_DAY, Nanos};
+use tradewind_features::strategic::synergy::{AcceptedEvent, SignalKind, SynergyType};
+use tradewind_features::strategic::{Decided, SynergyDetected};
+use tradewind_features::tactical::Decision;
+use tradewind_policy::gates::AccountState;
 use tradewind_policy::{AccountFigures, AccountSnapshot, Answer, Control, Settings, Trading};
 
 pub(crate) const STABLE: &str = "aaaaaaaaaaaa";

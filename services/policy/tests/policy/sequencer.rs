@@ -4,10 +4,10 @@ use std::collections::BTreeSet;
 
 use crate::fixture::{CANDIDATE, PAPER, STABLE, account, answer, holding, settings, strategic, stream};
 use proptest::prelude::*;
-use tradewind_domain::gates::AccountState;
-use tradewind_domain::money::Money;
+use tradewind_core::money::Money;
 use tradewind_journal::testing::{Death, FaultyLog};
 use tradewind_journal::{Journal, JournalError, MemoryLog};
+use tradewind_policy::gates::AccountState;
 use tradewind_policy::{
     AccountSnapshot, Answer, Control, DECISIONS_FILE, Driver, Engine, Entry, Input, Routing, SequencerError, Trading, read_ledger,
 };

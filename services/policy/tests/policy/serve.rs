@@ -10,9 +10,9 @@ use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 use tonic::service::Routes;
 use tonic::{Request, Response, Status};
-use tradewind_domain::bar::Bar;
-use tradewind_domain::money::Money;
-use tradewind_domain::side::Side;
+use tradewind_core::bar::Bar;
+use tradewind_core::money::Money;
+use tradewind_core::side::Side;
 use tradewind_journal::MemoryLog;
 use tradewind_policy::serve::{Bars, Candidates, DEADLINE, Figures, Live, Revisions, carry_halt};
 use tradewind_policy::{Control, Driver, Engine, Entry, PairEntry, Pairing, Routing, Trading, Wanted};
@@ -177,7 +177,7 @@ impl Bench {
     }
 }
 
-fn message(sequence: u64, name: &tradewind_domain::instrument::Symbol, bar: &Bar) -> SequencedBar {
+fn message(sequence: u64, name: &tradewind_core::instrument::Symbol, bar: &Bar) -> SequencedBar {
     SequencedBar { sequence, bar: bar_to_wire(bar, &settings().instruments[name]).unwrap() }
 }
 

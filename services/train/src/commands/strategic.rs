@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use anyhow::Context;
-use tradewind_domain::strategic::StrategicStageConfig;
-use tradewind_domain::time::Nanos;
+use tradewind_core::time::Nanos;
+use tradewind_features::strategic::StrategicStageConfig;
 use tradewind_nets::checkpoint::{Manifest, write};
 use tradewind_train::bars::{self, Series};
 use tradewind_train::objective::{ENTROPY_COEF, MAX_GRAD_NORM, POLICY_LR};

@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use anyhow::Context;
-use tradewind_domain::tactical::Synergy;
-use tradewind_domain::time::Nanos;
+use tradewind_core::time::Nanos;
+use tradewind_features::tactical::Synergy;
 use tradewind_nets::checkpoint::{Checkpoint, Manifest, TACTICAL_ROLE, write};
 use tradewind_nets::forward::TacticalForward;
 use tradewind_nets::weights::TacticalWeights;

@@ -1,9 +1,9 @@
 //! What strategic networks do along recorded bars: the engine of the cluster, without the cluster.
 
-use tradewind_domain::instrument::Symbol;
-use tradewind_domain::strategic::decision::{ModelParameters, StrategicNetwork};
-use tradewind_domain::strategic::{Decided, StageConfigError, StrategicEngine, StrategicEngineError, StrategicStageConfig};
-use tradewind_domain::tactical::Synergy;
+use tradewind_core::instrument::Symbol;
+use tradewind_features::strategic::decision::{ModelParameters, StrategicNetwork};
+use tradewind_features::strategic::{Decided, StageConfigError, StrategicEngine, StrategicEngineError, StrategicStageConfig};
+use tradewind_features::tactical::Synergy;
 
 use crate::bars::Series;
 
@@ -58,9 +58,9 @@ mod tests {
     #![allow(clippy::unwrap_used, clippy::expect_used)]
     use std::path::Path;
 
-    use tradewind_domain::strategic::decision::Logits;
-    use tradewind_domain::strategic::{BarPlan, COLUMNS, CONTEXT};
-    use tradewind_domain::tactical::NetworkError;
+    use tradewind_features::strategic::decision::Logits;
+    use tradewind_features::strategic::{BarPlan, COLUMNS, CONTEXT};
+    use tradewind_features::tactical::NetworkError;
 
     use super::*;
     use crate::bars;

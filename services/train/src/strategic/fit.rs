@@ -1,10 +1,10 @@
 //! A training run of the strategic policies, their critic and their ensemble: samples in, weights out.
 
+use crate::strategic::learning::{EnsembleLearner, Lesson, scores};
 use candle_core::{D, Device, Tensor};
 use candle_nn::ops::softmax;
-use tradewind_domain::strategic::decision::{DecisionConfig, EnsembleWeights, Probabilities};
-use tradewind_domain::strategic::learning::{EnsembleLearner, Lesson, scores};
-use tradewind_domain::strategic::{AGENTS, COLUMNS};
+use tradewind_features::strategic::decision::{DecisionConfig, EnsembleWeights, Probabilities};
+use tradewind_features::strategic::{AGENTS, COLUMNS};
 use tradewind_nets::architecture::strategic::STAGE;
 use tradewind_nets::architecture::{Network, Vector};
 use tradewind_nets::checkpoint::{Checkpoint, Manifest, SelfTest};
@@ -89,7 +89,7 @@ pub fn checkpoint(manifest: Manifest, weights: StageWeights, self_test_inputs: u
 
 /// Mean and population deviation of each agent's pooled features over the training samples (ST-14).
 fn set_statistics(weights: &mut StageWeights, samples: &[Sample]) {
-    let gathers = tradewind_domain::strategic::Gathers::default();
+    let gathers = tradewind_features::strategic::Gathers::default();
     let count = samples.len() as f64;
     for (agent, id) in AGENTS.into_iter().enumerate() {
         let (mut means, mut deviations) = (Vec::new(), Vec::new());
@@ -275,7 +275,7 @@ mod tests {
     #![allow(clippy::unwrap_used, clippy::expect_used)]
     use std::time::Instant;
 
-    use tradewind_domain::time::Nanos;
+    use tradewind_core::time::Nanos;
     use tradewind_nets::checkpoint::{Verdict, sha256, verify, write};
 
     use super::*;

@@ -2,6 +2,7 @@
 
 pub mod course;
 pub mod fit;
+pub mod learning;
 pub mod outcome;
 pub mod report;
 pub mod samples;

@@ -1,7 +1,7 @@
 //! What became of a direction taken at a bar.
 
-use tradewind_domain::bar::Bar;
-use tradewind_domain::venue::fills::FillModel;
+use tradewind_core::bar::Bar;
+use tradewind_venue::fills::FillModel;
 
 use crate::holding::{self, COSTS};
 

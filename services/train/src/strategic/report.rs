@@ -1,8 +1,8 @@
 //! How good the decisions on synergy events were, beside simple rules on the same events.
 
-use tradewind_domain::strategic::Decided;
-use tradewind_domain::strategic::learning::{StrategicAccuracy, wilson_interval};
-use tradewind_domain::time::Nanos;
+use crate::strategic::learning::{StrategicAccuracy, wilson_interval};
+use tradewind_core::time::Nanos;
+use tradewind_features::strategic::Decided;
 
 use super::course::Course;
 use super::outcome::Judgement;
@@ -98,11 +98,11 @@ pub fn table(rows: &[(&str, &Figures)]) -> String {
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used, clippy::expect_used)]
-    use tradewind_domain::strategic::SynergyDetected;
-    use tradewind_domain::strategic::decision::{DecisionConfig, Logits, ModelParameters, Request, StrategicNetwork, decide};
-    use tradewind_domain::strategic::synergy::{AcceptedEvent, SynergyType};
-    use tradewind_domain::strategic::{COLUMNS, CONTEXT, CheckedMatrix};
-    use tradewind_domain::tactical::NetworkError;
+    use tradewind_features::strategic::SynergyDetected;
+    use tradewind_features::strategic::decision::{DecisionConfig, Logits, ModelParameters, Request, StrategicNetwork, decide};
+    use tradewind_features::strategic::synergy::{AcceptedEvent, SynergyType};
+    use tradewind_features::strategic::{COLUMNS, CONTEXT, CheckedMatrix};
+    use tradewind_features::tactical::NetworkError;
 
     use super::*;
     use crate::strategic::samples::tests::swinging;

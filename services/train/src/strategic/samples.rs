@@ -1,11 +1,11 @@
 //! From bars to what a strategic policy learns from: its inputs, and the reward of each of its three actions.
 
-use tradewind_domain::strategic::decision::{Action, volatility_adjustment};
-use tradewind_domain::strategic::learning::{Outcome, PnlScale, Reward, RewardConfig};
-use tradewind_domain::strategic::{
+use crate::strategic::learning::{Outcome, PnlScale, Reward, RewardConfig};
+use tradewind_core::time::Nanos;
+use tradewind_features::strategic::decision::{Action, volatility_adjustment};
+use tradewind_features::strategic::{
     COLUMNS, CONTEXT, CheckedMatrix, EventStream, SharedContext, StageConfigError, StrategicFeatureError, StrategicStageConfig,
 };
-use tradewind_domain::time::Nanos;
 
 use super::outcome::Judgement;
 use crate::bars::Series;
@@ -111,10 +111,10 @@ fn input(pooled: &[f64; COLUMNS], context: &[f64; CONTEXT]) -> [f32; COLUMNS + C
 #[cfg(test)]
 pub(crate) mod tests {
     #![allow(clippy::unwrap_used, clippy::expect_used)]
-    use tradewind_domain::bar::Bar;
-    use tradewind_domain::instrument::{Instrument, Symbol, Ticks};
-    use tradewind_domain::money::Money;
-    use tradewind_domain::strategic::BarPlan;
+    use tradewind_core::bar::Bar;
+    use tradewind_core::instrument::{Instrument, Symbol, Ticks};
+    use tradewind_core::money::Money;
+    use tradewind_features::strategic::BarPlan;
 
     use super::*;
 

@@ -2,16 +2,16 @@
 
 use std::collections::BTreeMap;
 
-use tradewind_domain::instrument::Instrument;
-use tradewind_domain::money::Money;
-use tradewind_domain::shadow::{ShadowBook, ShadowConfig, ShadowError};
-use tradewind_domain::side::Side;
-use tradewind_domain::sizing::TradeIntent;
-use tradewind_domain::tactical::{
+use tradewind_core::instrument::Instrument;
+use tradewind_core::money::Money;
+use tradewind_core::side::Side;
+use tradewind_core::sizing::TradeIntent;
+use tradewind_core::time::Nanos;
+use tradewind_features::tactical::{
     ConfigError, Decision, Engine, EngineError, Logits, Matrix, Network, NetworkError, TacticalConfig,
 };
-use tradewind_domain::time::Nanos;
-use tradewind_domain::venue::fills::FillModel;
+use tradewind_venue::fills::FillModel;
+use tradewind_venue::shadow::{ShadowBook, ShadowConfig, ShadowError};
 
 use crate::bars::Series;
 use crate::contexts::Contexts;
@@ -139,7 +139,7 @@ pub fn run(
 }
 
 /// The trade that a decision asks for.
-fn intent(decision: &Decision, close: tradewind_domain::instrument::Ticks) -> Option<TradeIntent> {
+fn intent(decision: &Decision, close: tradewind_core::instrument::Ticks) -> Option<TradeIntent> {
     let side = Side::from_sign(i64::from(decision.action)).filter(|_| decision.execute)?;
     Some(TradeIntent {
         side,

@@ -1,9 +1,9 @@
 //! From bars to what an agent learns from: a matrix, and the reward of each of its three actions.
 
-use tradewind_domain::bar::Bar;
-use tradewind_domain::tactical::{FeatureError, FeatureState, Matrix, RawRow, TacticalConfig, momentum_rule};
-use tradewind_domain::time::Nanos;
-use tradewind_domain::venue::fills::FillModel;
+use tradewind_core::bar::Bar;
+use tradewind_core::time::Nanos;
+use tradewind_features::tactical::{FeatureError, FeatureState, Matrix, RawRow, TacticalConfig, momentum_rule};
+use tradewind_venue::fills::FillModel;
 
 use super::reward::{self, Outcome};
 use crate::bars::Series;
@@ -139,8 +139,8 @@ impl Scene<'_> {
 mod tests {
     #![allow(clippy::unwrap_used, clippy::expect_used)]
     use super::*;
-    use tradewind_domain::instrument::{Instrument, Symbol, Ticks};
-    use tradewind_domain::money::Money;
+    use tradewind_core::instrument::{Instrument, Symbol, Ticks};
+    use tradewind_core::money::Money;
 
     /// Bars that rise by one percent a day.
     fn rising(count: usize) -> Series {

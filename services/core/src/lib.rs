@@ -1,0 +1,13 @@
+//! The vocabulary that every process shares: time, money, instruments, bars, sessions, orders, the account.
+//!
+//! Everything here is a function of its arguments: no I/O, no clock, no chance.
+
+pub mod account;
+pub mod bar;
+pub mod instrument;
+pub mod money;
+pub mod orders;
+pub mod session;
+pub mod side;
+pub mod sizing;
+pub mod time;
