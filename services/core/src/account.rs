@@ -237,13 +237,22 @@ impl Account {
     /// # Errors
     /// [`AccountError`] when the symbol is unknown or the price is not positive.
     pub fn mark(&mut self, symbol: &Symbol, price: Ticks, event_time: Nanos) -> Result<(), AccountError> {
+        self.revalue(symbol, price, event_time)?;
+        self.high_water = self.high_water.max(self.equity());
+        Ok(())
+    }
+
+    /// Values a position at a price within a bar: the high-water mark counts closes alone.
+    ///
+    /// # Errors
+    /// [`AccountError`] when the symbol is unknown or the price is not positive.
+    pub fn revalue(&mut self, symbol: &Symbol, price: Ticks, event_time: Nanos) -> Result<(), AccountError> {
         if price.0 <= 0 {
             return Err(AccountError::Mark { symbol: symbol.clone(), price: price.0 });
         }
         let position = self.positions.get_mut(symbol).ok_or_else(|| AccountError::Unknown(symbol.clone()))?;
         position.mark = price;
         position.marked_at = event_time;
-        self.high_water = self.high_water.max(self.equity());
         Ok(())
     }
 

@@ -98,7 +98,7 @@ impl Instrument {
                 return Err(InstrumentError::NotPositive { symbol: symbol.to_string(), field, value: value.to_string() });
             }
         }
-        let product = (tick.nanos() * lot.nanos()).checked_mul(point_value.nanos());
+        let product = tick.nanos().checked_mul(lot.nanos()).and_then(|value| value.checked_mul(point_value.nanos()));
         match product {
             Some(product) if product % 1_000_000_000_000_000_000 == 0 => Ok(Self { symbol, tick, lot, point_value }),
             _ => Err(InstrumentError::TickValue { symbol: symbol.to_string() }),
@@ -111,10 +111,19 @@ impl Instrument {
         Money::from_nanos(self.tick.nanos() * self.lot.nanos() * self.point_value.nanos() / 1_000_000_000_000_000_000)
     }
 
-    /// Value of `size` at `price`; negative for a short size.
+    /// Value of `size` at `price`; negative for a short size. Figures beyond every market end at 10^32 nano units, far
+    /// above any limit, so that no sum of them can overflow.
     #[must_use]
     pub const fn notional(&self, size: Lots, price: Ticks) -> Money {
-        Money::from_nanos(self.tick_value().nanos() * size.0 as i128 * price.0 as i128)
+        const MOST: i128 = 100_000_000_000_000_000_000_000_000_000_000;
+        let value = self.tick_value().nanos().saturating_mul(size.0 as i128).saturating_mul(price.0 as i128);
+        Money::from_nanos(if value > MOST {
+            MOST
+        } else if value < -MOST {
+            -MOST
+        } else {
+            value
+        })
     }
 
     /// A price as float, for features and display only.

@@ -5,14 +5,14 @@ use std::collections::{BTreeMap, VecDeque};
 use tradewind_core::account::{Account, Fill};
 use tradewind_core::instrument::{Instrument, Lots, Symbol};
 use tradewind_core::money::Money;
-use tradewind_core::orders::{OrderEvent, OrderId, OrderState, Progress, Role};
+use tradewind_core::orders::{OrderEvent, OrderId, Progress, Role};
 use tradewind_core::side::Side;
 use tradewind_core::time::Nanos;
 use tradewind_venue::paper::{VenueEvent, What};
 
 use crate::error::ExecutionError;
 use crate::plan::FIRST_GUARD;
-use crate::record::{BarRecord, OrderRecord, Outcome, Record, TradeRecord};
+use crate::record::{AccountFigures, BarRecord, OrderRecord, Outcome, Record, TradeRecord};
 
 /// Trades and finished orders that are kept in memory (EX-80).
 const KEPT: usize = 1_000;
@@ -24,6 +24,8 @@ pub struct LiveOrder {
     pub record: OrderRecord,
     /// State and sizes.
     pub progress: Progress,
+    /// Code of the gate's denial; empty without one.
+    pub denial: String,
 }
 
 impl LiveOrder {
@@ -41,21 +43,15 @@ pub(crate) struct TradeState {
     pub(crate) next_child: u32,
 }
 
-/// A fill that the risk service may not know yet.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct NumberedFill {
-    pub(crate) number: u64,
-    pub(crate) order_id: OrderId,
-    pub(crate) fill: Fill,
-}
-
 /// Everything the engine remembers.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Book {
     pub(crate) account_name: String,
     pub(crate) policy: String,
     pub(crate) account: Account,
-    pub(crate) token: u64,
+    pub(crate) epoch: u64,
+    /// Drawn and not yet answered.
+    pub(crate) claim: Option<String>,
     pub(crate) sequence: u64,
     pub(crate) event_time: Nanos,
     pub(crate) bars: BTreeMap<Symbol, BarRecord>,
@@ -67,13 +63,13 @@ pub struct Book {
     newest_trade: BTreeMap<Symbol, u64>,
     pub(crate) holding: BTreeMap<Symbol, String>,
     pub(crate) fills: u64,
-    pub(crate) unreported: VecDeque<NumberedFill>,
-    pub(crate) closed: Vec<String>,
+    /// Bar of the newest fill of a symbol.
+    pub(crate) filled_in: BTreeMap<Symbol, u64>,
     pub(crate) venue_number: u64,
     pub(crate) halted: Option<String>,
     pub(crate) state: String,
     pub(crate) reason: String,
-    pub(crate) drawdown_bps: i64,
+    pub(crate) figures: AccountFigures,
 }
 
 impl Book {
@@ -82,7 +78,8 @@ impl Book {
             account_name: String::new(),
             policy: String::new(),
             account: Account::new(Money::ZERO),
-            token: 0,
+            epoch: 0,
+            claim: None,
             sequence: 0,
             event_time: Nanos::default(),
             bars: BTreeMap::new(),
@@ -94,13 +91,12 @@ impl Book {
             newest_trade: BTreeMap::new(),
             holding: BTreeMap::new(),
             fills: 0,
-            unreported: VecDeque::new(),
-            closed: Vec::new(),
+            filled_in: BTreeMap::new(),
             venue_number: 0,
             halted: None,
             state: "Halted".to_owned(),
             reason: "no bar has been met yet".to_owned(),
-            drawdown_bps: 0,
+            figures: AccountFigures::default(),
         }
     }
 
@@ -136,10 +132,17 @@ impl Book {
                 self.account = Account::new(*starting_equity);
             }
             Record::Listed { instrument } => self.account.register(instrument)?,
-            Record::Acquired { token } => self.token = *token,
+            Record::Claimed { claim } => self.claim = Some(claim.clone()),
+            Record::Acquired { epoch } => (self.epoch, self.claim) = (*epoch, None),
             Record::Trade(trade) => self.take_trade(trade),
             Record::Order(order) => self.take_order(order)?,
             Record::CancelSent { order_id } => self.progress(order_id, OrderEvent::CancelSent)?,
+            Record::Denied { order_id, denial, .. } => {
+                if let Some(live) = self.working.get_mut(order_id) {
+                    live.denial.clone_from(denial);
+                }
+                self.progress(order_id, OrderEvent::VenueRejected)?;
+            }
             Record::Dropped { order_id, .. } => self.progress(order_id, OrderEvent::Cancelled)?,
             Record::Meeting { close_time } => drop(self.account.roll_session(close_time.session_day())),
             Record::Venue(event) => self.venue_event(event)?,
@@ -170,12 +173,9 @@ impl Book {
     fn take_order(&mut self, record: &OrderRecord) -> Result<(), ExecutionError> {
         let id = record.order.id.clone();
         let progress = Progress::new(record.order.lots.0.abs());
-        self.working.insert(id.clone(), LiveOrder { record: record.clone(), progress });
+        self.working.insert(id.clone(), LiveOrder { record: record.clone(), progress, denial: String::new() });
         if let (Role::Stop | Role::Target, Some(trade)) = (record.role, self.trades.get_mut(&record.trade_id)) {
             trade.next_child += 1;
-        }
-        if !record.denial.is_empty() {
-            return self.progress(&id, OrderEvent::Denied);
         }
         self.progress(&id, OrderEvent::Validated)?;
         self.progress(&id, OrderEvent::Sent)
@@ -190,10 +190,6 @@ impl Book {
         if live.progress.state.is_terminal()
             && let Some(ended) = self.working.remove(id)
         {
-            // A denied order was never reserved.
-            if ended.progress.state != OrderState::Rejected {
-                self.closed.push(id.as_str().to_owned());
-            }
             self.finished.insert(id.clone(), ended);
             self.finished_order.push_back(id.clone());
             if self.finished_order.len() > KEPT
@@ -215,7 +211,7 @@ impl Book {
             What::Accepted => self.progress(id, OrderEvent::Accepted),
             What::Reduced { lots } => self.progress(id, OrderEvent::Reduced { lots: lots.0.abs() }),
             What::Cancelled { .. } => self.progress(id, OrderEvent::Cancelled),
-            What::Filled { lots, price, fee, at, .. } => {
+            What::Filled { lots, price, fee, at, bar } => {
                 let order =
                     self.order(id).ok_or_else(|| ExecutionError::UnknownOrder { number: event.number, order_id: id.clone() })?;
                 let (symbol, trade_id) = (order.record.order.symbol.clone(), order.record.trade_id.clone());
@@ -223,7 +219,7 @@ impl Book {
                 self.account.book(&fill)?;
                 self.fills += 1;
                 self.hold(&fill.symbol, &trade_id);
-                self.unreported.push_back(NumberedFill { number: self.fills, order_id: id.clone(), fill });
+                self.filled_in.insert(fill.symbol, *bar);
                 self.progress(id, OrderEvent::Filled { lots: lots.0.abs() })
             }
         }
@@ -248,13 +244,9 @@ impl Book {
         self.account.mark(&bar.symbol, bar.close, bar.close_time)?;
         self.sequence = bar.sequence;
         self.event_time = self.event_time.max(bar.close_time);
-        while self.unreported.front().is_some_and(|fill| fill.number <= bar.reported) {
-            self.unreported.pop_front();
-        }
-        self.closed.retain(|id| !bar.closed.contains(id));
         self.state.clone_from(&bar.state);
         self.reason.clone_from(&bar.reason);
-        self.drawdown_bps = bar.drawdown_bps;
+        self.figures = bar.figures;
         self.bars.insert(bar.symbol.clone(), bar.clone());
         Ok(())
     }

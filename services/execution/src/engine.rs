@@ -3,23 +3,19 @@
 use std::collections::BTreeMap;
 
 use tradewind_core::bar::Bar;
-use tradewind_core::instrument::{Instrument, Lots, Symbol, Ticks};
+use tradewind_core::instrument::{Instrument, Lots, Symbol};
 use tradewind_core::money::Money;
-use tradewind_core::orders::{Order, OrderId, OrderState, Role};
-use tradewind_core::side::Side;
-use tradewind_core::sizing::{self, TradeIntent};
-use tradewind_core::time::Nanos;
+use tradewind_core::orders::{OrderId, OrderState, Role};
 use tradewind_journal::Log;
 use tradewind_wire::config::TradingConfig;
-use tradewind_wire::convert::{bar_from_wire, money_from_wire, money_to_wire, required};
+use tradewind_wire::convert::{bar_from_wire, money_to_wire, required};
 use tradewind_wire::v1;
 
 use crate::book::Book;
 use crate::error::ExecutionError;
 use crate::gate::RiskGate;
-use crate::plan::{GuardPlace, entry_orders, guard_orders};
-use crate::record::{BarRecord, OrderRecord, Outcome, Record, TradeRecord};
-use crate::venue::Venue;
+use crate::messages;
+use crate::record::{BarRecord, OrderRecord, Record};
 
 /// What an engine trades.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -34,54 +30,56 @@ pub struct ExecutionConfig {
     pub base_notional: Money,
     /// Equity before the first trade.
     pub starting_equity: Money,
+    /// Unlike that of every other process that ever ran for the policy: what it claims the orders with.
+    pub process: String,
 }
 
 impl ExecutionConfig {
-    /// The part of `trading.json` that execution reads.
+    /// The part of `trading.json` that execution reads, and who this process is.
     ///
     /// # Errors
     /// An instrument that is unusable.
-    pub fn from_trading(config: &TradingConfig) -> Result<Self, tradewind_core::instrument::InstrumentError> {
+    pub fn from_trading(config: &TradingConfig, process: &str) -> Result<Self, tradewind_core::instrument::InstrumentError> {
         Ok(Self {
             account: config.account.clone(),
             policy: config.policy.clone(),
             instruments: config.instruments()?,
             base_notional: config.sizing.base_notional,
             starting_equity: config.starting_equity,
+            process: process.to_owned(),
         })
     }
 }
 
-/// The execution engine of one policy. Generic over the risk service and the venue; one caller at a time.
-pub struct Engine<R, V> {
+/// The execution engine of one policy. Generic over the gate of the account; one caller at a time.
+pub struct Engine<R> {
     pub(crate) config: ExecutionConfig,
-    symbols: BTreeMap<String, Instrument>,
+    pub(crate) symbols: BTreeMap<String, Instrument>,
     log: Box<dyn Log<Record>>,
     pub(crate) book: Book,
     pub(crate) gate: R,
-    pub(crate) venue: V,
     pub(crate) recovered: bool,
 }
 
-impl<R, V> std::fmt::Debug for Engine<R, V> {
+impl<R> std::fmt::Debug for Engine<R> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Engine").field("config", &self.config).field("sequence", &self.book.sequence).finish_non_exhaustive()
     }
 }
 
-impl<R: RiskGate, V: Venue> Engine<R, V> {
+impl<R: RiskGate> Engine<R> {
     /// Replays the journal, or begins an empty one. Call [`Engine::recover`] before anything else.
     ///
     /// # Errors
     /// [`ExecutionError::OtherJournal`] when it was written for another account, policy or starting equity;
     /// [`ExecutionError::Journal`] when it cannot be read.
-    pub fn open(config: ExecutionConfig, mut log: Box<dyn Log<Record>>, gate: R, venue: V) -> Result<Self, ExecutionError> {
+    pub fn open(config: ExecutionConfig, mut log: Box<dyn Log<Record>>, gate: R) -> Result<Self, ExecutionError> {
         let mut book = Book::new();
         for record in log.replay()? {
             book.apply(&record)?;
         }
         let symbols = config.instruments.iter().map(|instrument| (instrument.symbol.to_string(), instrument.clone())).collect();
-        let mut engine = Self { config, symbols, log, book, gate, venue, recovered: false };
+        let mut engine = Self { config, symbols, log, book, gate, recovered: false };
         let config = engine.config.clone();
         let (account, policy, starting_equity) = (config.account, config.policy, config.starting_equity);
         if engine.log.is_empty() {
@@ -105,8 +103,8 @@ impl<R: RiskGate, V: Venue> Engine<R, V> {
         Ok(engine)
     }
 
-    /// Moves event time to the close of a bar (`sequence` = its position in the feed): working orders meet it,
-    /// positions are protected and valued, the risk service hears of it. Repeating a sequence changes nothing.
+    /// Moves event time to the close of a bar (`sequence` = its position in the feed): the gate lets working orders meet its
+    /// own copy of the bar, positions are protected, the account is valued. Repeating a sequence changes nothing.
     ///
     /// # Errors
     /// [`ExecutionError`]; call again with the same bar, it continues where it stopped.
@@ -127,13 +125,21 @@ impl<R: RiskGate, V: Venue> Engine<R, V> {
         if self.book.account.session_day().is_none_or(|day| day < bar.close_time.session_day()) {
             self.commit(vec![Record::Meeting { close_time: bar.close_time }])?;
         }
-        self.venue.open(symbol, &bar)?;
-        self.drain()?;
-        self.protect(symbol, &bar)?;
-        self.venue.range(symbol, &bar)?;
-        self.drain()?;
-        self.protect(symbol, &bar)?;
-        self.finish(&instrument, &bar, request.sequence)?;
+        // A restart may have come between the open of this bar and the protection of what it filled.
+        if self.book.filled_in.get(symbol) == Some(&bar.index) {
+            self.protect(symbol, &bar)?;
+        }
+        let reply = loop {
+            let owner = Some(self.owner());
+            let asked = v1::MeetRequest { owner, symbol: symbol.to_string(), sequence: request.sequence };
+            let reply = self.gate.meet(&asked)?;
+            self.drain(&reply.events)?;
+            self.protect(symbol, &bar)?;
+            if reply.done {
+                break reply;
+            }
+        };
+        self.finish(symbol, &bar, request.sequence, reply)?;
         self.view()
     }
 
@@ -187,23 +193,18 @@ impl<R: RiskGate, V: Venue> Engine<R, V> {
         &self.book
     }
 
-    /// The venue.
-    #[must_use]
-    pub const fn venue(&self) -> &V {
-        &self.venue
-    }
-
-    /// The risk service.
+    /// The gate.
     pub const fn gate(&mut self) -> &mut R {
         &mut self.gate
     }
 
-    /// The account as of the newest finished bar. Positions ascend by symbol; realised profit is after fees.
+    /// The account as of the newest finished bar: figures of all its policies as the gate has them, positions of this one
+    /// ascending by symbol; realised profit is after fees.
     ///
     /// # Errors
     /// [`ExecutionError::Message`] when an amount is beyond what a message carries.
     pub fn view(&self) -> Result<v1::AccountView, ExecutionError> {
-        let account = &self.book.account;
+        let (account, figures) = (&self.book.account, &self.book.figures);
         let mut positions = Vec::new();
         for position in account.positions() {
             let symbol = &position.instrument.symbol;
@@ -221,17 +222,17 @@ impl<R: RiskGate, V: Venue> Engine<R, V> {
         let (state, reason) = halted.map_or((self.book.state.as_str(), &self.book.reason), |reason| ("ReduceOnly", reason));
         Ok(v1::AccountView {
             sequence: self.book.sequence,
-            equity: Some(money_to_wire(account.equity())?),
-            session_start_equity: Some(money_to_wire(account.session_start())?),
-            daily_pnl_bps: account.daily_pnl_bps(),
-            drawdown_bps: self.book.drawdown_bps,
-            gross_exposure_bps: account.gross_exposure_bps(),
-            losing_streak: account.losing_streak(),
-            open_positions: account.open_positions(),
+            equity: Some(money_to_wire(figures.equity)?),
+            session_start_equity: Some(money_to_wire(figures.session_start)?),
+            daily_pnl_bps: figures.daily_pnl_bps,
+            drawdown_bps: figures.drawdown_bps,
+            gross_exposure_bps: figures.gross_exposure_bps,
+            losing_streak: figures.losing_streak,
+            open_positions: figures.open_positions,
             positions,
             trading_state: state.to_owned(),
             trading_state_reason: reason.clone(),
-            fencing_token: self.book.token,
+            epoch: self.book.epoch,
         })
     }
 
@@ -244,290 +245,108 @@ impl<R: RiskGate, V: Venue> Engine<R, V> {
         records.iter().try_for_each(|record| self.book.apply(record))
     }
 
+    /// Number of records in the journal: no two claims of one journal are alike.
+    pub(crate) fn records(&self) -> u64 {
+        self.log.len()
+    }
+
+    /// Who asks the gate.
+    pub(crate) fn owner(&self) -> v1::Owner {
+        v1::Owner {
+            account: self.config.account.clone(),
+            policy: self.config.policy.clone(),
+            epoch: self.book.epoch,
+            acknowledged: self.book.venue_number,
+        }
+    }
+
     /// Journals what the venue told.
-    pub(crate) fn drain(&mut self) -> Result<(), ExecutionError> {
-        let events = self.venue.events_after(self.book.venue_number);
-        let Some(newest) = events.last().map(|event| event.number) else { return Ok(()) };
+    pub(crate) fn drain(&mut self, messages: &[v1::VenueEvent]) -> Result<(), ExecutionError> {
+        let mut events = messages::events(messages)?;
+        events.retain(|event| event.number > self.book.venue_number);
         // Refused before it is journaled: what is journaled must be readable for ever.
         if let Some(event) = events.iter().find(|event| self.book.order(&event.order_id).is_none()) {
             return Err(ExecutionError::UnknownOrder { number: event.number, order_id: event.order_id.clone() });
         }
-        self.commit(events.into_iter().map(Record::Venue).collect())?;
-        self.venue.forget_through(newest);
-        Ok(())
+        let expected = (self.book.venue_number + 1..).zip(&events).find(|(number, event)| *number != event.number);
+        if let Some((number, event)) = expected {
+            return Err(ExecutionError::Answer(format!("event {} of the venue came where {number} was due", event.number)));
+        }
+        self.commit(events.into_iter().map(Record::Venue).collect())
     }
 
-    /// Makes sure that exactly the held position has a stop and a target.
-    fn protect(&mut self, symbol: &Symbol, bar: &Bar) -> Result<(), ExecutionError> {
-        let held = self.book.account.lots(symbol);
-        let guards: Vec<_> = self.book.working_of(symbol, &[Role::Stop, Role::Target]).collect();
-        let holder = self.book.holding.get(symbol).cloned();
-        let fits = |live: &&crate::LiveOrder| {
-            Some(&live.record.trade_id) == holder.as_ref()
-                && live.left().0 == -held.0
-                && live.progress.state != OrderState::CancelPending
-        };
-        let wanted = if held.0 == 0 { 0 } else { 2 };
-        // While no order at all is allowed, what protects the position stays as it is.
-        let all_refused = held.0 != 0 && self.book.state == "Halted";
-        if all_refused || (guards.len() == wanted && guards.iter().all(fits)) {
-            return Ok(());
+    /// Hands orders that are in the journal to the gate, and journals its verdicts.
+    pub(crate) fn hand_over(&mut self, records: &[OrderRecord]) -> Result<(), ExecutionError> {
+        let seen = |symbol: &Symbol| self.book.bars.get(symbol).map_or_else(Default::default, |bar| bar.close_time);
+        let orders = records.iter().map(|record| messages::order(record, seen(&record.order.symbol))).collect();
+        let reply = self.gate.place(&v1::PlaceRequest { owner: Some(self.owner()), orders })?;
+        if reply.verdicts.len() != records.len() {
+            let text = format!("{} verdicts on {} orders", reply.verdicts.len(), records.len());
+            return Err(ExecutionError::Answer(text));
         }
-        let ids: Vec<OrderId> = guards.iter().map(|live| live.record.order.id.clone()).collect();
-        self.cancel(&ids)?;
-        if held.0 == 0 {
-            return Ok(());
+        let mut denied = Vec::new();
+        for (record, verdict) in records.iter().zip(reply.verdicts) {
+            let id = &record.order.id;
+            if verdict.order_id != id.as_str() {
+                return Err(ExecutionError::Answer(format!("a verdict on {} where {id} was asked for", verdict.order_id)));
+            }
+            let waits = self.book.order(id).is_some_and(|live| live.progress.state == OrderState::PendingSubmit);
+            if !verdict.allowed && waits {
+                denied.push(Record::Denied { order_id: id.clone(), denial: verdict.denial, message: verdict.message });
+            }
         }
-        let orphan = || ExecutionError::Orphan(symbol.clone());
-        let trade = holder.as_deref().and_then(|trade_id| self.book.trade(trade_id)).ok_or_else(orphan)?;
-        let (trade_id, child) = (trade.record.trade_id.clone(), trade.next_child);
-        let place = GuardPlace { trade_id: &trade_id, symbol, held, child, bar_index: bar.index, sent_at: bar.open_time };
-        let orders = guard_orders(&place, trade.record.stop, trade.record.target);
-        // The risk service must know the position before it is asked to let it be reduced.
-        self.report(None, bar.close_time, self.book.sequence)?;
-        let mut records = Vec::new();
-        for (role, order) in orders {
-            let record = self.check(&trade_id, role, order, bar.open, bar.open_time, bar.open_time)?;
-            records.push(record);
-        }
-        // Both or none: a position is never left with half of its protection.
-        self.commit(records.iter().cloned().map(Record::Order).collect())?;
-        for record in records.iter().filter(|record| record.denial.is_empty()) {
-            self.venue.place(self.book.token, &record.order)?;
-        }
-        self.drain()
+        self.commit(denied)?;
+        self.drain(&reply.events)
     }
 
-    fn cancel(&mut self, ids: &[OrderId]) -> Result<(), ExecutionError> {
+    pub(crate) fn cancel(&mut self, ids: &[OrderId]) -> Result<(), ExecutionError> {
         let working =
             |id: &&OrderId| self.book.working.get(id).is_some_and(|live| live.progress.state != OrderState::CancelPending);
         let records = ids.iter().filter(working).map(|order_id| Record::CancelSent { order_id: order_id.clone() }).collect();
         self.commit(records)?;
-        for id in ids {
-            self.venue.cancel(self.book.token, id)?;
+        for some in ids.chunks(64) {
+            let order_ids = some.iter().map(ToString::to_string).collect();
+            let reply = self.gate.cancel(&v1::CancelRequest { owner: Some(self.owner()), order_ids })?;
+            self.drain(&reply.events)?;
+            // The gate never had what it neither works nor speaks of, and from now on refuses it.
+            let works = |id: &OrderId| reply.working.iter().any(|working| working.order_id == id.as_str());
+            let lost: Vec<_> = some.iter().filter(|id| self.book.working.contains_key(id) && !works(id)).cloned().collect();
+            let dropped = |order_id| Record::Dropped { order_id, reason: "not_sent".to_owned() };
+            self.commit(lost.into_iter().map(dropped).collect())?;
         }
-        self.drain()
+        Ok(())
     }
 
-    /// Values the position, tells the risk service and closes the bar.
-    fn finish(&mut self, instrument: &Instrument, bar: &Bar, sequence: u64) -> Result<(), ExecutionError> {
-        let mark = v1::MarkEvent {
-            symbol: instrument.symbol.to_string(),
-            price_ticks: bar.close.0,
-            event_time_ns: bar.close_time.0,
-            point_value: Some(money_to_wire(instrument.point_value)?),
-            tick: Some(money_to_wire(instrument.tick)?),
-            lot: Some(money_to_wire(instrument.lot)?),
-        };
-        let (reported, closed) = (self.book.fills, self.book.closed.clone());
-        let mut state = self.report(Some(mark), bar.close_time, sequence)?;
-        // The bar's own mark, on a copy: the account as it will be once the bar is closed.
-        let mut account = self.book.account.clone();
-        account.roll_session(bar.close_time.session_day());
-        account.mark(&instrument.symbol, bar.close, bar.close_time)?;
-        let (ours, theirs) = (account.equity(), money_from_wire(required(state.equity, "RiskState", "equity")?)?);
+    /// Compares positions with the gate's and closes the bar.
+    fn finish(&mut self, symbol: &Symbol, bar: &Bar, sequence: u64, reply: v1::MeetReply) -> Result<(), ExecutionError> {
+        let mut state = required(reply.state, "MeetReply", "state")?;
+        let theirs: BTreeMap<&str, i64> = reply.positions.iter().map(|one| (one.symbol.as_str(), one.lots)).collect();
+        let held = self.book.account.positions().filter(|position| position.lots.0 != 0);
+        let ours: BTreeMap<&str, i64> = held.map(|one| (one.instrument.symbol.as_str(), one.lots.0)).collect();
         let differs = ours != theirs;
         if differs {
             state.state = "ReduceOnly".to_owned();
-            state.reason = format!("equity is {ours} here and {theirs} at the risk service: compare both journals");
+            state.reason = format!("positions are {ours:?} here and {theirs:?} at the risk service: compare both journals");
         }
+        let figures = messages::figures(&state)?;
         if state.state != "Normal" {
             self.cancel_entries()?;
         }
         self.commit(vec![Record::Bar(BarRecord {
             sequence,
-            symbol: instrument.symbol.clone(),
+            symbol: symbol.clone(),
             index: bar.index,
             close: bar.close,
             close_time: bar.close_time,
-            reported,
-            closed,
             state: state.state,
             reason: state.reason,
-            drawdown_bps: state.drawdown_bps,
+            figures,
             differs,
         })])
     }
 
-    fn report(&mut self, mark: Option<v1::MarkEvent>, session: Nanos, sequence: u64) -> Result<v1::RiskState, ExecutionError> {
-        let mut fills = Vec::new();
-        for known in &self.book.unreported {
-            fills.push(v1::FillEvent {
-                order_id: known.order_id.to_string(),
-                fill_number: known.number,
-                symbol: known.fill.symbol.to_string(),
-                lots: known.fill.lots.0,
-                price_ticks: known.fill.price.0,
-                fee: Some(money_to_wire(known.fill.fee)?),
-                event_time_ns: known.fill.event_time.0,
-            });
-        }
-        Ok(self.gate.report(&v1::AccountReport {
-            account: self.config.account.clone(),
-            fencing_token: self.book.token,
-            sequence,
-            fills,
-            mark,
-            closed_order_ids: self.book.closed.clone(),
-            session_time_ns: session.0,
-        })?)
-    }
-
-    /// Asks the risk service about one order.
-    pub(crate) fn check(
-        &mut self,
-        trade_id: &str,
-        role: Role,
-        order: Order,
-        reference: Ticks,
-        event_time: Nanos,
-        data_time: Nanos,
-    ) -> Result<OrderRecord, ExecutionError> {
-        let unknown = || ExecutionError::UnknownSymbol(order.symbol.to_string());
-        let instrument = self.book.instrument(&order.symbol).ok_or_else(unknown)?;
-        let proposal = v1::OrderProposal {
-            order_id: order.id.to_string(),
-            account: self.config.account.clone(),
-            fencing_token: self.book.token,
-            symbol: order.symbol.to_string(),
-            lots: order.lots.0,
-            price_ticks: order.kind.price().unwrap_or(reference).0,
-            reference_price_ticks: reference.0,
-            reduce_only: order.reduce_only,
-            event_time_ns: event_time.0,
-            data_time_ns: data_time.0,
-            point_value: Some(money_to_wire(instrument.point_value)?),
-            tick: Some(money_to_wire(instrument.tick)?),
-            lot: Some(money_to_wire(instrument.lot)?),
-        };
-        let verdict = self.gate.check_order(&proposal)?;
-        if verdict.denial == "stale_fencing_token" {
-            return Err(crate::GateError::Fenced(verdict.message).into());
-        }
-        let (denial, message) = if verdict.allowed { Default::default() } else { (verdict.denial, verdict.message) };
-        Ok(OrderRecord { trade_id: trade_id.to_owned(), role, reference, order, denial, message })
-    }
-
-    /// Clock of the feed, and age of the symbol's newest bar.
-    pub(crate) fn clocks(&self, symbol: &Symbol) -> (Nanos, Nanos) {
-        (self.book.event_time, self.book.bars.get(symbol).map_or(Nanos(0), |bar| bar.close_time))
-    }
-
-    /// Reads a trade and decides what becomes of it.
-    fn plan(&self, trade: &v1::TradeQualified) -> Result<TradeRecord, ExecutionError> {
-        let Some(instrument) = self.symbols.get(&trade.symbol) else {
-            return Err(ExecutionError::UnknownSymbol(trade.symbol.clone()));
-        };
-        let side = Side::from_sign(i64::from(trade.side)).ok_or_else(|| ExecutionError::Trade {
-            trade_id: trade.trade_id.clone(),
-            field: "side",
-            seen: trade.side.to_string(),
-            allowed: "+1 or -1",
-        })?;
-        let intent = TradeIntent {
-            side,
-            reference_price: Ticks(trade.reference_price_ticks),
-            stop: Ticks(trade.stop_ticks),
-            target: Ticks(trade.target_ticks),
-            confidence_multiplier: trade.confidence_multiplier,
-            risk_scale_bps: trade.risk_scale_bps,
-        };
-        let mut record = TradeRecord {
-            trade_id: trade.trade_id.clone(),
-            symbol: instrument.symbol.clone(),
-            index: trade.index,
-            sequence: trade.sequence,
-            decided_at: Nanos(trade.decided_at_ns),
-            side,
-            reference: intent.reference_price,
-            stop: intent.stop,
-            target: intent.target,
-            bundle: trade.bundle.clone(),
-            outcome: Outcome::Planned { orders: Vec::new() },
-        };
-        record.outcome = match self.size(trade, &record, instrument, &intent) {
-            Ok(size) => Outcome::Planned { orders: entry_orders(&record, self.book.account.lots(&record.symbol), size) },
-            Err((status, reason)) => Outcome::TurnedAway { status: status.to_owned(), reason: reason.to_owned() },
-        };
-        Ok(record)
-    }
-
-    /// Size of a trade, or status and reason why there is none.
-    fn size(
-        &self,
-        trade: &v1::TradeQualified,
-        record: &TradeRecord,
-        instrument: &Instrument,
-        intent: &TradeIntent,
-    ) -> Result<Lots, (&'static str, &'static str)> {
-        let symbol = &record.symbol;
-        let newest = self.book.bars.get(symbol).map(|bar| bar.index);
-        if !trade.paper {
-            return Err(("nothing_to_do", "not_paper"));
-        }
-        if self.book.halted.is_some() {
-            return Err(("rejected", "halted"));
-        }
-        if self.book.bars.values().any(|bar| bar.differs && bar.sequence == self.book.sequence) {
-            return Err(("rejected", "risk_account_differs"));
-        }
-        if self.book.is_old_trade(symbol, trade.index) || newest != Some(trade.index) {
-            return Err(("rejected", "stale_decision"));
-        }
-        if self.book.working_of(symbol, &[Role::Entry, Role::Close]).next().is_some() {
-            return Err(("nothing_to_do", "order_working"));
-        }
-        if Side::of(self.book.account.lots(symbol)) == Some(intent.side) {
-            return Err(("nothing_to_do", "already_held"));
-        }
-        sizing::lots(self.config.base_notional, instrument, intent).map_err(|error| ("rejected", error.code()))
-    }
-
-    /// Checks and sends what is left of a plan. An entry waits for nothing but the verdict on its close.
-    pub(crate) fn carry_out(&mut self, trade_id: &str) -> Result<(), ExecutionError> {
-        let Some(trade) = self.book.trade(trade_id).map(|trade| trade.record.clone()) else { return Ok(()) };
-        let Outcome::Planned { orders } = &trade.outcome else { return Ok(()) };
-        let superseded = self.book.is_old_trade(&trade.symbol, trade.index + 1);
-        for (role, order) in orders.iter().filter(|_| !superseded) {
-            if self.book.order(&order.id).is_some() {
-                continue;
-            }
-            let close = orders.iter().find(|(role, _)| *role == Role::Close).and_then(|(_, close)| self.book.order(&close.id));
-            let record = if close.is_some_and(|close| close.progress.state == OrderState::Rejected) {
-                let message = "the order that closes the earlier position was denied".to_owned();
-                let (trade_id, role, reference, order) = (trade_id.to_owned(), *role, trade.reference, order.clone());
-                OrderRecord { trade_id, role, reference, order, denial: "close_denied".to_owned(), message }
-            } else {
-                let (event_time, data_time) = self.clocks(&trade.symbol);
-                self.check(trade_id, *role, order.clone(), trade.reference, event_time, data_time)?
-            };
-            let allowed = record.denial.is_empty();
-            self.commit(vec![Record::Order(record)])?;
-            if allowed {
-                self.venue.place(self.book.token, order)?;
-            }
-            self.drain()?;
-        }
-        Ok(())
-    }
-
-    fn reply(&self, trade_id: &str) -> v1::SubmitReply {
-        let answer = |status: &str, reason: &str, order_ids| v1::SubmitReply {
-            trade_id: trade_id.to_owned(),
-            status: status.to_owned(),
-            reason: reason.to_owned(),
-            order_ids,
-        };
-        let orders = match self.book.trade(trade_id).map(|trade| &trade.record.outcome) {
-            Some(Outcome::Planned { orders }) => orders,
-            Some(Outcome::TurnedAway { status, reason }) => return answer(status, reason, Vec::new()),
-            None => return answer("rejected", "unknown_trade", Vec::new()),
-        };
-        let records: Vec<_> =
-            orders.iter().filter_map(|(_, order)| self.book.order(&order.id)).map(|live| &live.record).collect();
-        let sent: Vec<String> =
-            records.iter().filter(|record| record.denial.is_empty()).map(|record| record.order.id.to_string()).collect();
-        let denial = records.iter().map(|record| record.denial.as_str()).find(|denial| !denial.is_empty()).unwrap_or_default();
-        answer(if sent.is_empty() { "rejected" } else { "accepted" }, denial, sent)
+    /// Lots held in a symbol.
+    pub(crate) fn held(&self, symbol: &Symbol) -> Lots {
+        self.book.account.lots(symbol)
     }
 }

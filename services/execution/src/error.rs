@@ -7,7 +7,6 @@ use tradewind_journal::JournalError;
 use tradewind_wire::convert::ConvertError;
 
 use crate::gate::GateError;
-use crate::venue::VenueError;
 
 /// Why a call has no answer. A refused trade is an answer.
 #[derive(Debug, thiserror::Error)]
@@ -18,9 +17,9 @@ pub enum ExecutionError {
     /// The risk service did not answer, refused the question or fenced this process.
     #[error(transparent)]
     Gate(#[from] GateError),
-    /// The venue did not answer or refused.
-    #[error(transparent)]
-    Venue(#[from] VenueError),
+    /// The gate answered with something else than was asked for.
+    #[error("risk service: {0}")]
+    Answer(String),
     /// The account has not been acquired and reconciled yet.
     #[error("execution: not reconciled yet; ask again")]
     NotRecovered,
@@ -92,12 +91,6 @@ impl ExecutionError {
     /// Whether the process must end: its state on disk and in memory may differ, or another process owns the account.
     #[must_use]
     pub const fn is_fatal(&self) -> bool {
-        matches!(
-            self,
-            Self::Journal(_)
-                | Self::Gate(GateError::Fenced(_))
-                | Self::Venue(VenueError::Journal(_) | VenueError::Fenced(_))
-                | Self::Transition { .. }
-        )
+        matches!(self, Self::Journal(_) | Self::Gate(GateError::Fenced(_)) | Self::Transition { .. })
     }
 }

@@ -1,14 +1,14 @@
-//! The risk service as execution sees it.
+//! The gate of the account as execution sees it: the only way to a venue.
 
 use tradewind_wire::v1;
 
-/// Why the risk service gave no answer. A refused order is an answer.
+/// Why the gate gave no answer. A refused order is an answer.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum GateError {
     /// No answer: ask again, and send nothing meanwhile.
     #[error("risk service: no answer: {0}")]
     Unavailable(String),
-    /// Another process owns the account: this one must stop.
+    /// Another process owns the orders of the policy: this one must stop for good.
     #[error("risk service: {0}")]
     Fenced(String),
     /// The question is refused for good.
@@ -16,7 +16,8 @@ pub enum GateError {
     Refused(String),
 }
 
-/// Pre-trade checks and account reports. All calls are idempotent; every error means: no order.
+/// What execution asks of the gate. All calls are idempotent; every error means that nothing is known to have happened, so
+/// the same is asked again.
 pub trait RiskGate {
     /// Whether the risk service was heard lately. While it was not, no bar is met: it waits.
     ///
@@ -26,21 +27,33 @@ pub trait RiskGate {
         Ok(())
     }
 
-    /// Takes the account; answers with a token above every earlier one.
+    /// Takes the orders of the policy; answers with an epoch above every earlier one.
     ///
     /// # Errors
     /// [`GateError`].
     fn acquire(&mut self, request: &v1::AcquireRequest) -> Result<v1::AcquireReply, GateError>;
 
-    /// Checks one order and reserves it.
+    /// Hands orders over: each is checked and sent, or refused.
     ///
     /// # Errors
     /// [`GateError`].
-    fn check_order(&mut self, order: &v1::OrderProposal) -> Result<v1::OrderVerdict, GateError>;
+    fn place(&mut self, request: &v1::PlaceRequest) -> Result<v1::PlaceReply, GateError>;
 
-    /// Reports fills and a mark.
+    /// Takes orders back.
     ///
     /// # Errors
     /// [`GateError`].
-    fn report(&mut self, report: &v1::AccountReport) -> Result<v1::RiskState, GateError>;
+    fn cancel(&mut self, request: &v1::CancelRequest) -> Result<v1::EventsReply, GateError>;
+
+    /// Lets the venue meet a bar of the gate's own feed.
+    ///
+    /// # Errors
+    /// [`GateError`].
+    fn meet(&mut self, request: &v1::MeetRequest) -> Result<v1::MeetReply, GateError>;
+
+    /// What the venue said, and what works and is held there.
+    ///
+    /// # Errors
+    /// [`GateError`].
+    fn events(&mut self, request: &v1::EventsRequest) -> Result<v1::EventsReply, GateError>;
 }

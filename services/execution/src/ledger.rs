@@ -8,7 +8,7 @@ use tradewind_core::instrument::{Lots, Symbol, Ticks};
 use tradewind_core::money::Money;
 use tradewind_core::orders::{Kind, OrderId, Role};
 use tradewind_core::time::Nanos;
-use tradewind_venue::paper::{CancelReason, What};
+use tradewind_venue::paper::What;
 
 use crate::record::{OrderRecord, Record};
 
@@ -101,13 +101,10 @@ impl Ledger {
                 Vec::new()
             }
             Record::Order(order) => {
-                if order.denial.is_empty() {
-                    self.orders.insert(order.order.id.clone(), (order.clone(), 0, order.order.lots.0));
-                    vec![line(order, "submitted", String::new(), 0)]
-                } else {
-                    vec![line(order, "denied", order.denial.clone(), 0)]
-                }
+                self.orders.insert(order.order.id.clone(), (order.clone(), 0, order.order.lots.0));
+                Vec::new()
             }
+            Record::Denied { order_id, denial, .. } => self.end(order_id, "denied", denial.clone()),
             Record::Dropped { order_id, reason } => self.end(order_id, "dropped", reason.clone()),
             Record::Venue(event) if event.number > self.venue_number => {
                 self.venue_number = event.number;
@@ -119,8 +116,10 @@ impl Ledger {
 
     fn venue(&mut self, id: &OrderId, what: &What) -> Vec<Line> {
         match what {
-            What::Accepted => Vec::new(),
-            What::Cancelled { reason } => self.end(id, "cancelled", reason_text(*reason).to_owned()),
+            What::Accepted => {
+                self.orders.get(id).map(|(order, ..)| line(order, "submitted", String::new(), 0)).into_iter().collect()
+            }
+            What::Cancelled { reason } => self.end(id, "cancelled", reason.code().to_owned()),
             What::Reduced { lots } => {
                 if let Some((_, _, asked)) = self.orders.get_mut(id) {
                     *asked -= lots.0;
@@ -174,15 +173,6 @@ fn line(record: &OrderRecord, event: &'static str, reason: String, filled: i64) 
         reason,
         filled: Lots(filled),
     })
-}
-
-const fn reason_text(reason: CancelReason) -> &'static str {
-    match reason {
-        CancelReason::Requested => "requested",
-        CancelReason::ImmediateOrCancel => "immediate_or_cancel",
-        CancelReason::Sibling => "sibling",
-        CancelReason::NothingToReduce => "nothing_to_reduce",
-    }
 }
 
 /// Lines of the orders ledger.

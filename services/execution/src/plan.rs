@@ -4,6 +4,7 @@ use tradewind_core::instrument::{Lots, Symbol, Ticks};
 use tradewind_core::orders::{Kind, Order, OrderId, Role, TimeInForce};
 use tradewind_core::time::Nanos;
 
+use crate::messages::marketable;
 use crate::record::TradeRecord;
 
 /// Child index of the order that closes an earlier position.
@@ -13,14 +14,14 @@ const ENTRY: u32 = 1;
 /// First child index of protective orders.
 pub(crate) const FIRST_GUARD: u32 = 2;
 
-/// Market orders of a trade: first a reduce-only close when the other side is held, then the entry. Both meet the
-/// bars after the deciding one.
-pub(crate) fn entry_orders(trade: &TradeRecord, held: Lots, size: Lots) -> Vec<(Role, Order)> {
+/// Orders of a trade: first a reduce-only close at the market when the other side is held, then the entry, a limit within
+/// the collar so that it holds at the fill too (EX-56). Both meet the bars after the deciding one.
+pub(crate) fn entry_orders(trade: &TradeRecord, held: Lots, size: Lots, collar_bps: i64) -> Vec<(Role, Order)> {
     let order = |child, lots, reduce_only, time_in_force| Order {
         id: OrderId::child(&trade.trade_id, child),
         symbol: trade.symbol.clone(),
         lots,
-        kind: Kind::Market,
+        kind: if reduce_only { Kind::Market } else { Kind::Limit { limit: marketable(trade.reference, lots, collar_bps) } },
         time_in_force,
         reduce_only,
         group: None,

@@ -26,15 +26,29 @@ pub enum Record {
         /// The instrument.
         instrument: Instrument,
     },
-    /// The account was acquired.
+    /// What was drawn before the gate is asked for the orders of the policy.
+    Claimed {
+        /// Unlike every other claim of any process.
+        claim: String,
+    },
+    /// The orders of the policy were acquired.
     Acquired {
-        /// Fencing token.
-        token: u64,
+        /// Epoch of the policy at the gate.
+        epoch: u64,
     },
     /// A trade was taken in or turned away.
     Trade(TradeRecord),
-    /// An order was checked; unless denied it is being sent.
+    /// An order is being handed to the gate.
     Order(OrderRecord),
+    /// The gate refused an order, or it was not handed over.
+    Denied {
+        /// Order.
+        order_id: OrderId,
+        /// Code of the denial.
+        denial: String,
+        /// Value seen, value allowed.
+        message: String,
+    },
     /// A cancellation is being sent.
     CancelSent {
         /// Order to take back.
@@ -54,7 +68,7 @@ pub enum Record {
     },
     /// The venue told something.
     Venue(VenueEvent),
-    /// A bar is done: the position is valued and the risk service knows of it.
+    /// A bar is done: the gate has met it and valued the account.
     Bar(BarRecord),
     /// Trading was halted or released here.
     Halt {
@@ -110,21 +124,38 @@ pub enum Outcome {
     },
 }
 
-/// A checked order.
+/// An order for the gate.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct OrderRecord {
     /// Trade that it belongs to.
     pub trade_id: String,
     /// Why it exists.
     pub role: Role,
-    /// Mark of the check.
+    /// Mark as it is known here.
     pub reference: Ticks,
     /// The order.
     pub order: Order,
-    /// Code of the denial; empty when it is being sent.
-    pub denial: String,
-    /// Message of the denial.
-    pub message: String,
+}
+
+/// The account over all its policies, as the gate has it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AccountFigures {
+    /// Money and positions at their marks.
+    pub equity: Money,
+    /// Equity at the start of the session.
+    pub session_start: Money,
+    /// Profit of the session, basis points of the equity at its start.
+    pub daily_pnl_bps: i64,
+    /// Fall from the high-water mark, 0 or less: from the last acknowledged breaker on.
+    pub drawdown_bps: i64,
+    /// Gross exposure, basis points of equity.
+    pub gross_exposure_bps: u64,
+    /// Closed trades in a row that lost.
+    pub losing_streak: u32,
+    /// Positions that are not flat.
+    pub open_positions: u32,
+    /// Distance that the price of an entry may have from the mark.
+    pub price_collar_bps: i64,
 }
 
 /// The end of one bar.
@@ -140,16 +171,12 @@ pub struct BarRecord {
     pub close: Ticks,
     /// Instant from which the bar is known.
     pub close_time: Nanos,
-    /// Fills up to this number are known to the risk service.
-    pub reported: u64,
-    /// Orders whose end is known to the risk service.
-    pub closed: Vec<String>,
-    /// State that the risk service answered.
+    /// State that the gate answered.
     pub state: String,
     /// Its reason.
     pub reason: String,
-    /// Fall from the high-water mark as the risk service counts it: from the last acknowledged breaker on.
-    pub drawdown_bps: i64,
-    /// The risk service values the account otherwise than we do: nothing new is traded until it does not.
+    /// The account as the gate has it.
+    pub figures: AccountFigures,
+    /// The gate holds other positions than this book: nothing new is traded until it does not.
     pub differs: bool,
 }

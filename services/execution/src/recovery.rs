@@ -1,20 +1,19 @@
-//! After a start: the account is acquired, both books are brought together, and only then anything is traded.
+//! After a start: the policy's orders are acquired, both books are brought together, and only then anything is traded.
 
 use std::collections::BTreeMap;
 
-use tradewind_core::instrument::{Lots, Symbol};
-use tradewind_core::orders::{OrderId, OrderState};
+use tradewind_core::orders::{OrderId, OrderState, Role};
 use tradewind_wire::v1;
 
 use crate::engine::Engine;
 use crate::error::ExecutionError;
 use crate::gate::RiskGate;
-use crate::record::{OrderRecord, Record};
-use crate::venue::Venue;
+use crate::record::Record;
 
-impl<R: RiskGate, V: Venue> Engine<R, V> {
-    /// Acquires the account and reconciles: takes in what the venue did, sends again what may not have arrived,
-    /// finishes a trade that was cut short, compares both books (EX-183, EX-184). Repeat it until it succeeds.
+impl<R: RiskGate> Engine<R> {
+    /// Acquires the policy's orders and reconciles: takes in what the venue did, hands over again what may not have arrived
+    /// (what a halt no longer allows is taken back instead), finishes a trade that was cut short, compares both books
+    /// (EX-183, EX-184). Repeat it until it succeeds.
     ///
     /// # Errors
     /// [`ExecutionError::Differs`] when the books differ after that; otherwise what kept it from finishing.
@@ -22,22 +21,26 @@ impl<R: RiskGate, V: Venue> Engine<R, V> {
         if self.recovered {
             return Ok(());
         }
-        let (account, policy) = (self.config.account.clone(), self.config.policy.clone());
-        let reply = self.gate.acquire(&v1::AcquireRequest { account, policy, last_token: self.book.token })?;
-        self.commit(vec![Record::Acquired { token: reply.token }])?;
-        self.venue.acquire(reply.token)?;
-        self.drain()?;
+        self.acquire()?;
+        let reply = self.gate.events(&v1::EventsRequest { owner: Some(self.owner()) })?;
+        self.drain(&reply.events)?;
         let in_flight = |state| move |live: &&crate::LiveOrder| live.progress.state == state;
         let unsent: Vec<_> = self.book.working.values().filter(in_flight(OrderState::PendingSubmit)).cloned().collect();
-        for live in unsent {
-            self.send_again(&live.record)?;
+        let stopped = self.book.halted.is_some();
+        let (void, again): (Vec<_>, Vec<_>) =
+            unsent.into_iter().map(|live| live.record).partition(|record| stopped && record.role == Role::Entry);
+        for some in again.chunks(16) {
+            self.hand_over(some)?;
         }
-        let leaving: Vec<_> = self.book.working.values().filter(in_flight(OrderState::CancelPending)).cloned().collect();
-        for live in leaving {
-            self.venue.cancel(self.book.token, &live.record.order.id)?;
+        let leaving = self.book.working.values().filter(in_flight(OrderState::CancelPending));
+        let mut ids: Vec<OrderId> = leaving.map(|live| live.record.order.id.clone()).collect();
+        ids.extend(void.into_iter().map(|record| record.order.id));
+        if !ids.is_empty() {
+            self.cancel(&ids)?;
         }
-        self.drain()?;
-        self.compare()?;
+        let reply = self.gate.events(&v1::EventsRequest { owner: Some(self.owner()) })?;
+        self.drain(&reply.events)?;
+        self.compare(&reply)?;
         for trade_id in self.book.unfinished_trades() {
             self.carry_out(&trade_id)?;
         }
@@ -45,39 +48,42 @@ impl<R: RiskGate, V: Venue> Engine<R, V> {
         Ok(())
     }
 
-    /// An order whose arrival is unknown and that the venue does not have: asked again, sent again or given up.
-    fn send_again(&mut self, record: &OrderRecord) -> Result<(), ExecutionError> {
-        let (event_time, data_time) = self.clocks(&record.order.symbol);
-        let again = self.check(&record.trade_id, record.role, record.order.clone(), record.reference, event_time, data_time)?;
-        if again.denial.is_empty() {
-            return Ok(self.venue.place(self.book.token, &record.order)?);
+    /// The claim is journaled before the gate is asked, because its answer may be lost: the same claim gets it again.
+    fn acquire(&mut self) -> Result<(), ExecutionError> {
+        let claim = match &self.book.claim {
+            Some(claim) => claim.clone(),
+            None => {
+                let claim = format!("{}-{}", self.config.process, self.records());
+                self.commit(vec![Record::Claimed { claim: claim.clone() }])?;
+                claim
+            }
+        };
+        let (account, policy) = (self.config.account.clone(), self.config.policy.clone());
+        let reply = self.gate.acquire(&v1::AcquireRequest { account, policy, last_epoch: self.book.epoch, claim })?;
+        if reply.epoch <= self.book.epoch {
+            let text = format!("epoch {} came where one above {} was due", reply.epoch, self.book.epoch);
+            return Err(ExecutionError::Answer(text));
         }
-        let reason = format!("{}: {}", again.denial, again.message);
-        self.commit(vec![Record::Dropped { order_id: record.order.id.clone(), reason }])
+        self.commit(vec![Record::Acquired { epoch: reply.epoch }])
     }
 
-    /// Compares working orders and positions with the venue.
-    fn compare(&self) -> Result<(), ExecutionError> {
-        let theirs: BTreeMap<OrderId, Lots> = self.venue.working().into_iter().collect();
-        let ours: BTreeMap<OrderId, Lots> = self.book.working.iter().map(|(id, live)| (id.clone(), live.left())).collect();
+    /// Compares working orders and positions with the gate's.
+    fn compare(&self, reply: &v1::EventsReply) -> Result<(), ExecutionError> {
+        let theirs = reply.working.iter().map(|one| (one.order_id.clone(), one.lots)).collect();
+        let ours = self.book.working.iter().map(|(id, live)| (id.to_string(), live.left().0)).collect();
         differing("order", &ours, &theirs)?;
         let held = self.book.account.positions().filter(|position| position.lots.0 != 0);
-        let ours: BTreeMap<Symbol, Lots> = held.map(|position| (position.instrument.symbol.clone(), position.lots)).collect();
-        differing("position", &ours, &self.venue.positions().into_iter().collect())
+        let ours = held.map(|position| (position.instrument.symbol.to_string(), position.lots.0)).collect();
+        differing("position", &ours, &reply.positions.iter().map(|one| (one.symbol.clone(), one.lots)).collect())
     }
 }
 
-fn differing<K: Ord + ToString>(
-    what: &'static str,
-    ours: &BTreeMap<K, Lots>,
-    theirs: &BTreeMap<K, Lots>,
-) -> Result<(), ExecutionError> {
-    let lots =
-        |book: &BTreeMap<K, Lots>, key: &K| book.get(key).map_or_else(|| "nothing".to_owned(), |lots| format!("{} lots", lots.0));
-    match ours.keys().chain(theirs.keys()).find(|key| ours.get(key) != theirs.get(key)) {
+fn differing(what: &'static str, ours: &BTreeMap<String, i64>, theirs: &BTreeMap<String, i64>) -> Result<(), ExecutionError> {
+    let lots = |book: &BTreeMap<String, i64>, key: &str| {
+        book.get(key).map_or_else(|| "nothing".to_owned(), |lots| format!("{lots} lots"))
+    };
+    match ours.keys().chain(theirs.keys()).find(|key| ours.get(*key) != theirs.get(*key)) {
         None => Ok(()),
-        Some(key) => {
-            Err(ExecutionError::Differs { what, key: key.to_string(), ours: lots(ours, key), theirs: lots(theirs, key) })
-        }
+        Some(key) => Err(ExecutionError::Differs { what, key: key.clone(), ours: lots(ours, key), theirs: lots(theirs, key) }),
     }
 }

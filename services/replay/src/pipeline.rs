@@ -3,8 +3,8 @@
 use std::path::Path;
 
 use tradewind_core::instrument::Symbol;
-use tradewind_execution::serve::{ORDERS_FILE, VENUE_FILE, paper_config};
-use tradewind_execution::{ExecutionError, PaperAdapter, VenueError};
+use tradewind_execution::ExecutionError;
+use tradewind_execution::serve::ORDERS_FILE;
 use tradewind_inference::{Core, CoreError, Networks, decision_to_wire};
 use tradewind_journal::{Journal, JournalError, Log, MemoryLog};
 use tradewind_policy::{
@@ -12,7 +12,7 @@ use tradewind_policy::{
     Routing, SequencerError, answer_from_wire, intent_of,
 };
 use tradewind_risk::RiskError;
-use tradewind_venue::paper::Command;
+use tradewind_wire::bus::SequencedBar;
 use tradewind_wire::config::BundleConfig;
 use tradewind_wire::convert::{ConvertError, bar_from_wire};
 use tradewind_wire::v1;
@@ -38,9 +38,6 @@ pub enum PipelineError {
     /// Execution.
     #[error("execution: {0}")]
     Execution(#[from] ExecutionError),
-    /// The paper venue.
-    #[error(transparent)]
-    Venue(#[from] VenueError),
     /// Risk.
     #[error("risk: {0}")]
     Risk(#[from] RiskError),
@@ -58,8 +55,6 @@ pub struct Journals {
     pub decisions: Box<dyn Log<Entry>>,
     /// Of execution.
     pub execution: Box<dyn Log<tradewind_execution::Record>>,
-    /// Of the paper venue.
-    pub venue: Box<dyn Log<Command>>,
     /// Of risk.
     pub risk: Box<dyn Log<tradewind_risk::Record>>,
 }
@@ -73,7 +68,6 @@ impl Journals {
         Ok(Self {
             decisions: Box::new(Journal::open(&directory.join(tradewind_policy::DECISIONS_FILE))?),
             execution: Box::new(Journal::open(&directory.join(ORDERS_FILE))?),
-            venue: Box::new(Journal::open(&directory.join(VENUE_FILE))?),
             risk: Box::new(Journal::open(&directory.join("risk.journal"))?),
         })
     }
@@ -86,8 +80,6 @@ pub struct MemoryJournals {
     pub decisions: MemoryLog<Entry>,
     /// Of execution.
     pub execution: MemoryLog<tradewind_execution::Record>,
-    /// Of the paper venue.
-    pub venue: MemoryLog<Command>,
     /// Of risk.
     pub risk: MemoryLog<tradewind_risk::Record>,
 }
@@ -99,17 +91,16 @@ impl MemoryJournals {
         Journals {
             decisions: Box::new(self.decisions.clone()),
             execution: Box::new(self.execution.clone()),
-            venue: Box::new(self.venue.clone()),
             risk: Box::new(self.risk.clone()),
         }
     }
 }
 
-/// One policy, its bundle, its account and its venue.
+/// One policy, its bundle, and the gate of its account.
 pub struct Pipeline {
     inference: Core,
     policy: tradewind_policy::Engine,
-    execution: tradewind_execution::Engine<LocalRisk, PaperAdapter>,
+    execution: tradewind_execution::Engine<LocalRisk>,
     routing: Routing,
     control: Control,
     comparison: Option<Comparison>,
@@ -136,9 +127,9 @@ impl Pipeline {
     pub fn open(setup: &Setup, networks: Networks, journals: Journals) -> Result<Self, PipelineError> {
         let mut risk = tradewind_risk::Engine::open(&setup.trading.account, journals.risk)?;
         risk.apply_profile(1, &setup.profile.spec)?;
-        let venue = PaperAdapter::open(paper_config(&setup.trading.venue), &setup.execution.instruments, journals.venue)?;
-        let mut execution =
-            tradewind_execution::Engine::open(setup.execution.clone(), journals.execution, LocalRisk(risk), venue)?;
+        risk.apply_account(&setup.account)?;
+        let gate = LocalRisk { engine: risk, own: None };
+        let mut execution = tradewind_execution::Engine::open(setup.execution.clone(), journals.execution, gate)?;
         execution.recover()?;
         let policy = tradewind_policy::Engine::open(setup.settings.clone(), journals.decisions)?;
         let routing = Routing::fixed(setup.bundle.bundle.clone());
@@ -200,6 +191,7 @@ impl Pipeline {
             return Ok(None);
         }
         let bar = bar_from_wire(message, instrument)?;
+        self.execution.gate().own = Some(SequencedBar { sequence, bar: message.clone() });
         let view = self.execution.advance(&v1::AdvanceRequest { bar: Some(message.clone()), sequence })?;
         let account = AccountSnapshot::from_wire(&view)?;
         // Through the message, because in the cluster it goes through the message.

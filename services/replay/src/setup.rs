@@ -8,6 +8,8 @@ use tradewind_crds::validation;
 use tradewind_crds::{RiskProfile, TradingPolicy};
 use tradewind_execution::ExecutionConfig;
 use tradewind_policy::{Control, Settings, Trading};
+use tradewind_wire::account::{AccountConfig, PolicyConfig};
+use tradewind_wire::bus::FeedKind;
 use tradewind_wire::config::{BundleConfig, TradingConfig};
 
 /// Why manifests give no run.
@@ -41,6 +43,8 @@ pub struct Setup {
     pub bundle: BundleConfig,
     /// Of policy and execution.
     pub trading: TradingConfig,
+    /// Of the gate: what the resources say about the account.
+    pub account: AccountConfig,
     /// Of execution, checked.
     pub execution: ExecutionConfig,
     /// Of the decision engine, checked.
@@ -125,7 +129,8 @@ impl Setup {
         };
         Ok(Self {
             settings: Settings::from_config(&trading).map_err(|error| invalid(error.to_string()))?,
-            execution: ExecutionConfig::from_trading(&trading).map_err(|error| invalid(error.to_string()))?,
+            account: account_of(&trading),
+            execution: ExecutionConfig::from_trading(&trading, "replay").map_err(|error| invalid(error.to_string()))?,
             control: Control { halt: policy.spec.halt, trading: trading_mode },
             profile: profile.clone(),
             confidence_bps: u32::try_from(gate.confidence_bps).unwrap_or(0),
@@ -133,6 +138,20 @@ impl Setup {
             bundle,
             trading,
         })
+    }
+}
+
+/// The account with this policy alone, on a recorded feed.
+fn account_of(trading: &TradingConfig) -> AccountConfig {
+    AccountConfig {
+        account: trading.account.clone(),
+        policies: vec![PolicyConfig {
+            policy: trading.policy.clone(),
+            feed: trading.feed.clone(),
+            feed_kind: FeedKind::Replay,
+            venue: trading.venue.clone(),
+            instruments: trading.instruments.clone(),
+        }],
     }
 }
 

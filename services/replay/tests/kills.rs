@@ -87,11 +87,10 @@ impl<T: Serialize, L: Log<T>> Log<T> for Fused<L> {
 /// One life: until the stream ends (true) or the fuse blows (false). Returns the writes it made.
 fn live(setup: &Setup, bars: &[v1::Bar], open: impl FnOnce() -> Journals, fatal: u64, kept: bool) -> (bool, u64) {
     let fuse = Arc::new(Fuse { writes: AtomicU64::new(0), fatal, kept, dead: AtomicBool::new(false) });
-    let Journals { decisions, execution, venue, risk } = open();
+    let Journals { decisions, execution, risk } = open();
     let journals = Journals {
         decisions: Box::new(Fused { log: Boxed(decisions), fuse: Arc::clone(&fuse) }),
         execution: Box::new(Fused { log: Boxed(execution), fuse: Arc::clone(&fuse) }),
-        venue: Box::new(Fused { log: Boxed(venue), fuse: Arc::clone(&fuse) }),
         risk: Box::new(Fused { log: Boxed(risk), fuse: Arc::clone(&fuse) }),
     };
     let outcome = Pipeline::open(setup, following(), journals)

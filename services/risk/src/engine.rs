@@ -1,22 +1,35 @@
-//! The engine: questions in messages, answers from memory, changes through the journal.
+//! The engine: the resources in, questions in messages, answers from memory, changes through the journal.
 
-use crate::limits::{Denial, TradingState};
+use tradewind_core::instrument::Symbol;
+use tradewind_core::orders::OrderId;
 use tradewind_crds::RiskProfileSpec;
 use tradewind_crds::validation::{self, validate_risk_profile};
 use tradewind_journal::Log;
-use tradewind_wire::convert::money_to_wire;
+use tradewind_venue::paper::VenueEvent;
+use tradewind_wire::account::AccountConfig;
+use tradewind_wire::bus::{FeedKind, FeedName};
+use tradewind_wire::convert::{money_to_wire, required};
 use tradewind_wire::v1;
 
 use crate::error::RiskError;
-use crate::messages;
-use crate::record::{CheckRecord, Record};
+use crate::limits::TradingState;
+use crate::record::{CancelRecord, Record};
 use crate::state::State;
+use crate::venues::Venues;
+use crate::{messages, orders};
 
-/// The risk engine of one account. One caller at a time: checks and their reservations are atomic (RK-107).
+/// Most orders that one cancellation may name.
+const MOST_CANCELLED: usize = 64;
+
+/// The gate of one account. One caller at a time: a check, its reservation and its way to the venue are one step (RK-107).
 pub struct Engine {
     log: Box<dyn Log<Record>>,
-    state: State,
+    pub(crate) state: State,
+    pub(crate) venues: Venues,
+    /// Applied and not yet written; nothing is answered before it is.
+    staged: Vec<Record>,
     invalid_profile: String,
+    invalid_account: String,
 }
 
 impl std::fmt::Debug for Engine {
@@ -28,6 +41,15 @@ impl std::fmt::Debug for Engine {
     }
 }
 
+/// The owner of a policy's orders, as a call proved it.
+#[derive(Clone, Debug)]
+pub(crate) struct Proven {
+    pub(crate) policy: String,
+    pub(crate) kind: FeedKind,
+    /// Number of the newest event of its venue.
+    pub(crate) booked: u64,
+}
+
 impl Engine {
     /// Replays a journal, or begins an empty one. Limits, halt and a latched breaker are in force at once, before
     /// any profile is read.
@@ -37,7 +59,7 @@ impl Engine {
     pub fn open(account: &str, log: Box<dyn Log<Record>>) -> Result<Self, RiskError> {
         let mut engine = Self::reopen(log)?;
         if engine.log.is_empty() {
-            engine.commit(Record::Opened { account: account.to_owned() })?;
+            engine.record(Record::Opened { account: account.to_owned() })?;
         }
         if engine.state.account_name != account {
             return Err(RiskError::Account { found: engine.state.account_name, wanted: account.to_owned() });
@@ -50,11 +72,16 @@ impl Engine {
     /// # Errors
     /// [`RiskError::Journal`] when it cannot be read.
     pub fn reopen(mut log: Box<dyn Log<Record>>) -> Result<Self, RiskError> {
-        let mut state = State::default();
+        let (mut state, mut venues) = (State::default(), Venues::default());
         for record in log.replay()? {
             state.apply(&record)?;
+            venues.replay(&record)?;
         }
-        Ok(Self { log, state, invalid_profile: String::new() })
+        let (invalid_profile, invalid_account) = Default::default();
+        let mut engine = Self { log, state, venues, staged: Vec::new(), invalid_profile, invalid_account };
+        // A crash may have come between what restricts trading and the orders that it takes back.
+        engine.restrict()?;
+        Ok(engine)
     }
 
     /// Takes a profile: tighter limits, halt and acknowledgement act at once, looser limits wait for their digest.
@@ -89,7 +116,7 @@ impl Engine {
             self.refuse_profile(generation, &validation::join(&violations));
             return if spec.halt { self.halt_only(spec) } else { Ok(()) };
         }
-        self.commit(Record::Profile { generation, spec: Box::new(spec.clone()) })?;
+        self.record(Record::Profile { generation, spec: Box::new(spec.clone()) })?;
         self.invalid_profile.clear();
         Ok(())
     }
@@ -98,7 +125,7 @@ impl Engine {
     fn halt_only(&mut self, invalid: &RiskProfileSpec) -> Result<(), RiskError> {
         let Some(known) = self.state.profile.as_ref().filter(|known| !known.spec.halt) else { return Ok(()) };
         let spec = RiskProfileSpec { halt: true, halt_mode: invalid.halt_mode, ..known.spec.clone() };
-        self.commit(Record::Profile { generation: known.generation, spec: Box::new(spec) })
+        self.record(Record::Profile { generation: known.generation, spec: Box::new(spec) })
     }
 
     /// Notes that a generation cannot be used; the limits before it stay in force.
@@ -112,86 +139,91 @@ impl Engine {
     /// [`RiskError::Journal`].
     pub fn profile_gone(&mut self) -> Result<(), RiskError> {
         match &self.state.profile {
-            Some(profile) if !profile.gone => self.commit(Record::ProfileGone),
+            Some(profile) if !profile.gone => self.record(Record::ProfileGone),
             _ => Ok(()),
         }
     }
 
-    /// Gives the account to an execution process: a token above every earlier one; from now on older ones are refused.
+    /// Takes what the resources say about the account: policies, instruments, feeds, venues.
+    ///
+    /// What contradicts what is booked is refused whole, and [`Engine::status`] says why; what was in force before stays.
     ///
     /// # Errors
-    /// [`RiskError::OtherAccount`], [`RiskError::Journal`].
+    /// [`RiskError::Journal`].
+    pub fn apply_account(&mut self, config: &AccountConfig) -> Result<(), RiskError> {
+        let is_flat = |symbol: &Symbol| {
+            let held = self.state.account.as_ref().map_or(0, |account| account.lots(symbol).0);
+            held == 0 && self.state.reservations.iter().all(|(_, open)| open.symbol != *symbol)
+        };
+        let mut found = self.state.listings.contradictions(config, is_flat);
+        let guarded = &self.state.account_name;
+        if config.account != *guarded {
+            found.push(format!("account '{}': this service guards account '{guarded}'", config.account));
+        }
+        if !found.is_empty() {
+            self.invalid_account = found.join("; ");
+            return Ok(());
+        }
+        self.invalid_account.clear();
+        let record = Record::Account { config: Box::new(config.clone()) };
+        if self.state.configured.as_ref() == Some(config) {
+            return Ok(());
+        }
+        self.venues.configure(config);
+        self.record(record)
+    }
+
+    /// Gives the orders of a policy to a process: an epoch above every earlier one of that policy.
+    ///
+    /// Only the process that holds the present epoch by its journal gets the next one; the same claim gets the same epoch
+    /// again, because an answer may be lost. Whoever lost the orders has lost them for good.
+    ///
+    /// # Errors
+    /// [`RiskError::OtherAccount`], [`RiskError::UnknownPolicy`], [`RiskError::Fenced`], [`RiskError::Journal`].
     pub fn acquire(&mut self, request: &v1::AcquireRequest) -> Result<v1::AcquireReply, RiskError> {
         self.guards(&request.account)?;
-        let token = self.state.token.max(request.last_token) + 1;
-        self.commit(Record::Acquired { token, policy: request.policy.clone() })?;
-        Ok(v1::AcquireReply { token })
+        let policy = self.state.listings.policies.get(&request.policy).filter(|policy| policy.present);
+        let policy = policy.ok_or_else(|| RiskError::UnknownPolicy(request.policy.clone()))?;
+        let allowed = policy.epoch;
+        if allowed > 0 && !request.claim.is_empty() && request.claim == policy.claim {
+            return Ok(v1::AcquireReply { epoch: allowed });
+        }
+        if request.claim.is_empty() || request.claim.len() > 200 || request.last_epoch != allowed {
+            return Err(RiskError::Fenced { policy: request.policy.clone(), seen: request.last_epoch, allowed });
+        }
+        // The epoch in force is one of ours, counted up from 1 by this line alone.
+        let epoch = allowed.saturating_add(1);
+        self.record(Record::Acquired { policy: request.policy.clone(), epoch, claim: request.claim.clone() })?;
+        Ok(v1::AcquireReply { epoch })
     }
 
-    /// Checks one order and reserves it when it is allowed. The same id gets the same verdict again, with one
-    /// exception: an order that opens risk is refused when trading was halted in the meantime, because its sender
-    /// asks again only when it has not sent it.
+    /// Takes orders of the caller's policy back. One that is not working stays as it is.
     ///
     /// # Errors
-    /// [`RiskError::Journal`]. Unusable messages are answered with a denial, not with an error.
-    pub fn check_order(&mut self, order: &v1::OrderProposal) -> Result<v1::OrderVerdict, RiskError> {
-        if let Err(RiskError::OtherAccount { seen, guarded }) = self.guards(&order.account) {
-            return Ok(self.verdict(&order.order_id, &[Denial::UnknownAccount { seen, allowed: guarded }]));
+    /// [`RiskError::Fenced`] and its kin, [`RiskError::TooMany`], [`RiskError::Journal`].
+    pub fn cancel(&mut self, request: &v1::CancelRequest) -> Result<v1::EventsReply, RiskError> {
+        let proven = self.owner(request.owner.as_ref())?;
+        if request.order_ids.len() > MOST_CANCELLED {
+            let (seen, allowed) = (request.order_ids.len(), MOST_CANCELLED);
+            return Err(RiskError::TooMany { what: "orders to be taken back", seen, allowed });
         }
-        if order.fencing_token != self.state.token {
-            let (seen, allowed) = (order.fencing_token, self.state.token);
-            return Ok(self.verdict(&order.order_id, &[Denial::StaleFencingToken { seen, allowed }]));
-        }
-        if let Some(known) = self.state.verdict(&order.order_id) {
-            let denials = if known.denials.is_empty() && !known.reduce_only { self.permission() } else { known.denials.clone() };
-            return Ok(self.verdict(&order.order_id, &denials));
-        }
-        let proposal = match messages::proposal(order) {
-            Ok(proposal) => proposal,
-            Err(error) => return Ok(self.verdict(&order.order_id, &[Denial::UnknownInstrument { reason: error.to_string() }])),
-        };
-        let denials = self.state.check(&proposal);
-        self.commit(Record::Checked(CheckRecord {
-            order_id: order.order_id.clone(),
-            instrument: proposal.instrument,
-            lots: proposal.lots,
-            reference: proposal.reference,
-            reduce_only: proposal.reduce_only,
-            event_time: proposal.event_time,
-            denials: denials.clone(),
-        }))?;
-        Ok(self.verdict(&order.order_id, &denials))
+        let prefix = format!("{}/", proven.policy);
+        let ours = request.order_ids.iter().filter(|id| id.starts_with(&prefix) && id.len() <= 200);
+        let unknown = |id: &String| self.state.verdict(id).is_none() && !self.state.is_void(id);
+        let void = ours.clone().filter(|id| unknown(id)).map(|id| OrderId::from_text(id.clone())).collect();
+        let order_ids = ours.filter(|id| self.state.reservations.holds(id)).map(|id| OrderId::from_text(id.clone())).collect();
+        self.take_back(&proven.policy, order_ids, void, "")?;
+        self.flush()?;
+        self.report(request.owner.as_ref(), &proven)
     }
 
-    /// Books fills, releases finished orders and values the account. Fills are known by their number and reports by
-    /// their sequence, so repeating is free.
+    /// What the venue said to the caller's policy since the event that it acknowledges, and what works and is held there.
     ///
     /// # Errors
-    /// [`RiskError::Fenced`] from a process that lost the account, [`RiskError::Gap`] when fills are missing,
-    /// [`RiskError::Journal`]; nothing is booked then.
-    pub fn report(&mut self, report: &v1::AccountReport) -> Result<v1::RiskState, RiskError> {
-        self.guards(&report.account)?;
-        if report.fencing_token != self.state.token {
-            return Err(RiskError::Fenced { seen: report.fencing_token, allowed: self.state.token });
-        }
-        if self.state.account.is_none() {
-            return Err(RiskError::NoProfile);
-        }
-        let record = messages::report(report)?;
-        let mut booked = self.state.fill_number;
-        for fill in record.fills.iter().filter(|fill| fill.number > self.state.fill_number) {
-            if fill.number != booked + 1 {
-                return Err(RiskError::Gap { booked, seen: fill.number });
-            }
-            booked = fill.number;
-        }
-        let known = |order_id: &String| self.state.reservations.iter().any(|(open, _)| open == order_id);
-        let is_new = booked > self.state.fill_number || record.sequence > self.state.sequence || record.closed.iter().any(known);
-        if is_new {
-            self.state.try_report(&record)?;
-            self.commit(Record::Reported(record))?;
-        }
-        Ok(self.state())
+    /// [`RiskError::Fenced`] and its kin.
+    pub fn events(&mut self, request: &v1::EventsRequest) -> Result<v1::EventsReply, RiskError> {
+        let proven = self.owner(request.owner.as_ref())?;
+        self.report(request.owner.as_ref(), &proven)
     }
 
     /// The state that heartbeats carry.
@@ -210,7 +242,8 @@ impl Engine {
             drawdown_bps: account.map_or(0, |account| account.drawdown_bps()),
             gross_exposure_bps: account.map_or(0, |account| account.gross_exposure_bps()),
             losing_streak: account.map_or(0, |account| account.losing_streak()),
-            fencing_token: self.state.token,
+            open_positions: account.map_or(0, |account| account.open_positions()),
+            price_collar_bps: self.state.profile.as_ref().map_or(0, |profile| profile.limits.price_collar_bps),
         }
     }
 
@@ -232,16 +265,38 @@ impl Engine {
             denials_total: self.state.denials_total,
             recent_denials: self.state.recent_denials.iter().cloned().collect(),
             invalid_profile: self.invalid_profile.clone(),
+            invalid_account: self.invalid_account.clone(),
         }
     }
 
-    /// Lots held in a symbol, as risk has booked them.
+    /// Feeds of the account, whether each is recorded, and the newest bar of it that was met.
     #[must_use]
-    pub fn lots(&self, symbol: &tradewind_core::instrument::Symbol) -> i64 {
+    pub fn feeds(&self) -> Vec<(FeedName, FeedKind, u64)> {
+        let mut feeds: Vec<(FeedName, FeedKind, u64)> = Vec::new();
+        for policy in self.state.listings.policies.values().filter(|policy| policy.present) {
+            let met = |(_, listing): (_, &crate::listing::Listing)| listing.met.map_or(0, |met| met.sequence);
+            let newest = self.state.listings.of_feed(&policy.feed).map(met).max().unwrap_or(0);
+            if feeds.iter().all(|(feed, ..)| *feed != policy.feed) {
+                feeds.push((policy.feed.clone(), policy.kind, newest));
+            }
+        }
+        feeds
+    }
+
+    /// The feed of a policy and whether it is recorded.
+    #[must_use]
+    pub fn feed_of(&self, policy: &str) -> Option<(FeedName, FeedKind)> {
+        let policy = self.state.listings.policies.get(policy).filter(|policy| policy.present)?;
+        Some((policy.feed.clone(), policy.kind))
+    }
+
+    /// Lots held in a symbol, as the venue's fills say.
+    #[must_use]
+    pub fn lots(&self, symbol: &Symbol) -> i64 {
         self.state.account.as_ref().map_or(0, |account| account.lots(symbol).0)
     }
 
-    /// Orders that are reserved against the limits.
+    /// Orders that are reserved against the limits: those that work at a venue.
     #[must_use]
     pub fn open_reservations(&self) -> usize {
         self.state.reservations.len()
@@ -256,29 +311,108 @@ impl Engine {
         }
     }
 
-    /// Why no new risk may be taken now; empty when it may.
-    fn permission(&self) -> Vec<Denial> {
-        match self.state.trading() {
-            (TradingState::Normal, _) => Vec::new(),
-            (_, reason) => {
-                vec![Denial::Halted { reason, allowed: "this order was allowed before and has not been sent".to_owned() }]
-            }
+    /// Whether the caller owns the orders of the policy that it names. What it acknowledges is forgotten.
+    pub(crate) fn owner(&mut self, owner: Option<&v1::Owner>) -> Result<Proven, RiskError> {
+        let owner = required(owner, "request", "owner")?;
+        self.guards(&owner.account)?;
+        let policy = self.state.listings.policies.get(&owner.policy).filter(|policy| policy.present);
+        let policy = policy.ok_or_else(|| RiskError::UnknownPolicy(owner.policy.clone()))?;
+        if owner.epoch == 0 || owner.epoch != policy.epoch {
+            let (seen, allowed) = (owner.epoch, policy.epoch);
+            return Err(RiskError::Fenced { policy: owner.policy.clone(), seen, allowed });
         }
+        let proven = Proven { policy: owner.policy.clone(), kind: policy.kind, booked: policy.booked };
+        let known = owner.acknowledged.min(policy.booked);
+        if let Some(venue) = self.venues.of(&owner.policy) {
+            venue.forget_through(known);
+        }
+        Ok(proven)
     }
 
-    fn verdict(&self, order_id: &str, denials: &[Denial]) -> v1::OrderVerdict {
-        let texts: Vec<String> = denials.iter().map(ToString::to_string).collect();
-        v1::OrderVerdict {
-            order_id: order_id.to_owned(),
-            allowed: denials.is_empty(),
-            denial: denials.first().map_or_else(String::new, |denial| denial.code().to_owned()),
-            message: texts.join("; "),
-            state: self.state.trading().0.to_string(),
-        }
+    /// Events of a policy that its owner does not have yet, as messages.
+    pub(crate) fn unread(&mut self, owner: Option<&v1::Owner>, policy: &str) -> Result<Vec<v1::VenueEvent>, RiskError> {
+        let after = owner.map_or(0, |owner| owner.acknowledged);
+        let events = self.venues.events_after(policy, after);
+        Ok(events.iter().map(messages::event).collect::<Result<_, _>>()?)
     }
 
-    fn commit(&mut self, record: Record) -> Result<(), RiskError> {
-        self.log.append(&record)?;
-        Ok(self.state.apply(&record)?)
+    /// Events of a policy's venue that are not booked yet.
+    pub(crate) fn fresh(&mut self, policy: &str) -> Vec<VenueEvent> {
+        let booked = self.state.listings.policies.get(policy).map_or(0, |policy| policy.booked);
+        self.venues.events_after(policy, booked)
+    }
+
+    fn report(&mut self, owner: Option<&v1::Owner>, proven: &Proven) -> Result<v1::EventsReply, RiskError> {
+        let working = self.venues.of(&proven.policy).map_or_else(Vec::new, |venue| venue.working());
+        let working = working.iter().map(|(id, left)| v1::WorkingOrder { order_id: id.to_string(), lots: left.0 }).collect();
+        Ok(v1::EventsReply {
+            events: self.unread(owner, &proven.policy)?,
+            working,
+            positions: self.held(&proven.policy)?,
+            state: Some(self.state()),
+        })
+    }
+
+    /// Positions in a policy's instruments, as booked from the venue's fills.
+    pub(crate) fn held(&self, policy: &str) -> Result<Vec<v1::HeldPosition>, RiskError> {
+        let Some(account) = &self.state.account else { return Ok(Vec::new()) };
+        let ours = |symbol| self.state.listings.symbols.get(symbol).is_some_and(|listing| listing.policy == policy);
+        let held = account.positions().filter(|one| one.lots.0 != 0 && ours(&one.instrument.symbol));
+        held.map(|one| {
+            let symbol = one.instrument.symbol.to_string();
+            Ok(v1::HeldPosition { symbol, lots: one.lots.0, cost: Some(money_to_wire(one.cost)?) })
+        })
+        .collect()
+    }
+
+    /// Takes orders back and notes it; [`Engine::flush`] writes it.
+    fn take_back(&mut self, policy: &str, order_ids: Vec<OrderId>, void: Vec<OrderId>, reason: &str) -> Result<(), RiskError> {
+        if order_ids.is_empty() && void.is_empty() {
+            return Ok(());
+        }
+        self.venues.cancel(policy, &order_ids)?;
+        let (policy, reason, events) = (policy.to_owned(), reason.to_owned(), self.fresh(policy));
+        self.stage(Record::Cancelled(CancelRecord { policy, order_ids, void, reason, events }))
+    }
+
+    /// While trading is restricted, no order that may open a position works anywhere: the gate takes them back itself.
+    fn restrict(&mut self) -> Result<(), RiskError> {
+        let (state, reason) = self.state.trading();
+        if state == TradingState::Normal {
+            return Ok(());
+        }
+        let policies: Vec<String> = self.state.listings.policies.keys().cloned().collect();
+        for policy in policies {
+            let entries = orders::entries(&self.state.reservations, &policy);
+            self.take_back(&policy, entries, Vec::new(), &reason)?;
+        }
+        self.write()
+    }
+
+    /// Applies a record and keeps it for the next write.
+    pub(crate) fn stage(&mut self, record: Record) -> Result<(), RiskError> {
+        self.state.apply(&record)?;
+        self.staged.push(record);
+        Ok(())
+    }
+
+    /// Writes what was staged, and takes back what it no longer allows. Nothing may be answered before.
+    pub(crate) fn flush(&mut self) -> Result<(), RiskError> {
+        self.write()?;
+        self.restrict()
+    }
+
+    fn write(&mut self) -> Result<(), RiskError> {
+        if self.staged.is_empty() {
+            return Ok(());
+        }
+        self.log.append_batch(&self.staged)?;
+        self.staged.clear();
+        Ok(())
+    }
+
+    fn record(&mut self, record: Record) -> Result<(), RiskError> {
+        self.stage(record)?;
+        self.flush()
     }
 }

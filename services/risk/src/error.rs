@@ -1,8 +1,9 @@
-//! What can go wrong in the risk engine.
+//! What can go wrong at the gate.
 
 use tradewind_core::account::AccountError;
 use tradewind_core::instrument::InstrumentError;
 use tradewind_journal::JournalError;
+use tradewind_venue::adapter::VenueError;
 use tradewind_wire::convert::ConvertError;
 
 /// Why a question has no answer. A refused order is an answer, not an error.
@@ -11,6 +12,9 @@ pub enum RiskError {
     /// The journal cannot be written: nothing more may be answered, the process must end.
     #[error(transparent)]
     Journal(#[from] JournalError),
+    /// A change could not be carried through after it had begun: memory and journal may differ, the process must end.
+    #[error("the gate cannot go on: {0}; a restart continues where its journal ends")]
+    Broken(String),
     /// The journal belongs to another account.
     #[error("risk journal: written for account '{found}', this service guards '{wanted}'; give it its own data directory")]
     Account {
@@ -27,40 +31,76 @@ pub enum RiskError {
         /// Account guarded.
         guarded: String,
     },
-    /// A newer process owns the account.
-    #[error("fencing token {seen}: the account belongs to token {allowed}; stop, or acquire the account again")]
+    /// The policy does not trade this account.
+    #[error(
+        "policy '{0}' does not trade this account by its resources; wait until the operator has written them, or ask the account's own gate"
+    )]
+    UnknownPolicy(String),
+    /// The instrument is not one of the policy.
+    #[error("symbol '{symbol}' is not an instrument of policy '{policy}'")]
+    UnknownSymbol {
+        /// Symbol seen.
+        symbol: String,
+        /// Policy that asks.
+        policy: String,
+    },
+    /// A newer process owns the orders of the policy, or the caller never did.
+    #[error(
+        "epoch {seen} of policy '{policy}': its orders belong to epoch {allowed}; this process has lost them for good and must stop"
+    )]
     Fenced {
-        /// Token seen.
+        /// Policy that asks.
+        policy: String,
+        /// Epoch seen.
         seen: u64,
-        /// Token in force.
+        /// Epoch in force.
         allowed: u64,
     },
-    /// Fills are missing between what was booked and what is reported.
-    #[error("report: fill {seen} follows fill {booked}; send every fill from {} on", .booked + 1)]
-    Gap {
-        /// Newest fill booked.
-        booked: u64,
-        /// Fill reported.
-        seen: u64,
+    /// The gate's own feed has not brought the bar yet.
+    #[error("bar {sequence} of {symbol} has not come to the gate yet; ask again")]
+    NotSeen {
+        /// Symbol asked for.
+        symbol: String,
+        /// Sequence asked for.
+        sequence: u64,
     },
     /// A message that makes no sense.
     #[error(transparent)]
     Message(#[from] ConvertError),
+    /// More than one message may hold.
+    #[error("{what}: {seen} in one message, allowed are {allowed}")]
+    TooMany {
+        /// What there is too much of.
+        what: &'static str,
+        /// Number seen.
+        seen: usize,
+        /// Number allowed.
+        allowed: usize,
+    },
     /// A symbol, tick, lot or point value is unusable.
     #[error(transparent)]
     Instrument(#[from] InstrumentError),
-    /// The account cannot book the figures.
-    #[error(transparent)]
-    Figures(#[from] AccountError),
     /// There is no account before the first valid profile: its starting equity is not known.
     #[error("no valid RiskProfile has been seen yet, so the account's starting equity is not known")]
     NoProfile,
 }
 
 impl RiskError {
-    /// Whether the engine can go on. After a journal error it must not.
+    /// Whether the engine can go on. After these it must not.
     #[must_use]
     pub const fn is_fatal(&self) -> bool {
-        matches!(self, Self::Journal(_))
+        matches!(self, Self::Journal(_) | Self::Broken(_))
+    }
+}
+
+impl From<AccountError> for RiskError {
+    fn from(error: AccountError) -> Self {
+        Self::Broken(error.to_string())
+    }
+}
+
+impl From<VenueError> for RiskError {
+    fn from(error: VenueError) -> Self {
+        Self::Broken(error.to_string())
     }
 }

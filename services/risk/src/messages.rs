@@ -1,55 +1,72 @@
-//! Messages to records and back.
+//! Messages to orders and events, and back.
 
-use crate::limits::Proposal;
-use tradewind_core::instrument::{Instrument, Lots, Symbol, Ticks};
+use tradewind_core::instrument::{Lots, Symbol, Ticks};
+use tradewind_core::orders::{Kind, Order, OrderId, TimeInForce};
 use tradewind_core::time::Nanos;
-use tradewind_wire::convert::{money_from_wire, required};
+use tradewind_venue::paper::{VenueEvent, What};
+use tradewind_wire::convert::{ConvertError, money_to_wire};
 use tradewind_wire::v1;
 
-use crate::error::RiskError;
-use crate::record::{FillRecord, MarkRecord, ReportRecord};
+use crate::limits::Denial;
 
-fn instrument(message: &'static str, symbol: &str, parts: [Option<v1::Money>; 3]) -> Result<Instrument, RiskError> {
-    let [tick, lot, point_value] = parts;
-    let [tick, lot, point_value] = [("tick", tick), ("lot", lot), ("point_value", point_value)]
-        .map(|(field, part)| required(part, message, field).and_then(money_from_wire));
-    Ok(Instrument::new(Symbol::try_from(symbol.to_owned())?, tick?, lot?, point_value?)?)
-}
+/// Largest size and price of an order: far beyond every limit, and small enough that no product of them overflows.
+const MOST_LOTS: i64 = 1_000_000_000_000;
+const MOST_TICKS: i64 = 1_000_000_000_000_000;
+/// Longest id and group.
+const MOST_BYTES: usize = 200;
 
-pub(crate) fn proposal(order: &v1::OrderProposal) -> Result<Proposal, RiskError> {
-    let parts = [order.tick, order.lot, order.point_value];
-    Ok(Proposal {
-        instrument: instrument("OrderProposal", &order.symbol, parts)?,
-        lots: Lots(order.lots),
-        price: Ticks(order.price_ticks),
-        reference: Ticks(order.reference_price_ticks),
-        reduce_only: order.reduce_only,
-        event_time: Nanos(order.event_time_ns),
-        data_time: Nanos(order.data_time_ns),
+/// Reads an order of a policy; when it meets the market is not said yet.
+pub(crate) fn order(message: &v1::NewOrder, policy: &str) -> Result<Order, Denial> {
+    let (lots, price) = (message.lots, message.price_ticks);
+    let invalid = || Denial::OrderInvalid { lots, price, reference: message.reference_price_ticks };
+    let kind = match message.kind() {
+        v1::OrderKind::Market if price == 0 => Kind::Market,
+        v1::OrderKind::Limit => Kind::Limit { limit: Ticks(price) },
+        v1::OrderKind::Stop => Kind::Stop { trigger: Ticks(price) },
+        v1::OrderKind::Market | v1::OrderKind::Unspecified => return Err(invalid()),
+    };
+    if lots == 0 || !(-MOST_LOTS..=MOST_LOTS).contains(&lots) || (kind != Kind::Market && !(1..=MOST_TICKS).contains(&price)) {
+        return Err(invalid());
+    }
+    let ours = message.order_id.strip_prefix(policy).is_some_and(|rest| rest.starts_with('/') && rest.len() > 1);
+    if !ours || message.order_id.len() > MOST_BYTES || message.group.len() > MOST_BYTES {
+        let reason = format!("order id and group have at most {MOST_BYTES} bytes, and the id begins with '{policy}/'");
+        return Err(Denial::VenueRefused { reason });
+    }
+    if !message.reduce_only && !matches!(kind, Kind::Limit { .. }) {
+        let kind = if kind == Kind::Market { "market" } else { "stop" }.to_owned();
+        return Err(Denial::Unpriced { kind });
+    }
+    let symbol = Symbol::try_from(message.symbol.clone());
+    let symbol = symbol.map_err(|error| Denial::UnknownInstrument { reason: error.to_string() })?;
+    let time_in_force = if message.immediate_or_cancel { TimeInForce::ImmediateOrCancel } else { TimeInForce::GoodTillCancel };
+    Ok(Order {
+        id: OrderId::from_text(message.order_id.clone()),
+        symbol,
+        lots: Lots(lots),
+        kind,
+        time_in_force,
+        reduce_only: message.reduce_only,
+        group: (!message.group.is_empty()).then(|| message.group.clone()),
+        after_index: None,
+        sent_at: Nanos(0),
     })
 }
 
-pub(crate) fn report(report: &v1::AccountReport) -> Result<ReportRecord, RiskError> {
-    let fill = |fill: &v1::FillEvent| -> Result<FillRecord, RiskError> {
-        Ok(FillRecord {
-            number: fill.fill_number,
-            order_id: fill.order_id.clone(),
-            symbol: Symbol::try_from(fill.symbol.clone())?,
-            lots: Lots(fill.lots),
-            price: Ticks(fill.price_ticks),
-            fee: money_from_wire(required(fill.fee, "FillEvent", "fee")?)?,
-            event_time: Nanos(fill.event_time_ns),
-        })
+/// An event as its policy hears of it.
+pub(crate) fn event(event: &VenueEvent) -> Result<v1::VenueEvent, ConvertError> {
+    use v1::venue_event::What as Told;
+    let what = match &event.what {
+        What::Accepted => Told::Accepted(v1::Accepted {}),
+        What::Filled { lots, price, fee, at, bar } => Told::Filled(v1::Filled {
+            lots: lots.0,
+            price_ticks: price.0,
+            fee: Some(money_to_wire(*fee)?),
+            at_ns: at.0,
+            bar_index: *bar,
+        }),
+        What::Reduced { lots } => Told::Reduced(v1::Reduced { lots: lots.0 }),
+        What::Cancelled { reason } => Told::Cancelled(v1::Cancelled { reason: reason.code().to_owned() }),
     };
-    let mark = |mark: &v1::MarkEvent| -> Result<MarkRecord, RiskError> {
-        let instrument = instrument("MarkEvent", &mark.symbol, [mark.tick, mark.lot, mark.point_value])?;
-        Ok(MarkRecord { instrument, price: Ticks(mark.price_ticks), event_time: Nanos(mark.event_time_ns) })
-    };
-    Ok(ReportRecord {
-        sequence: report.sequence,
-        session: (report.session_time_ns != 0).then_some(Nanos(report.session_time_ns)),
-        fills: report.fills.iter().map(fill).collect::<Result<_, _>>()?,
-        mark: report.mark.as_ref().map(mark).transpose()?,
-        closed: report.closed_order_ids.clone(),
-    })
+    Ok(v1::VenueEvent { number: event.number, order_id: event.order_id.to_string(), what: Some(what) })
 }

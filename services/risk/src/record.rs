@@ -1,13 +1,18 @@
-//! What the risk engine writes to its journal.
+//! What the gate writes to its journal.
 
-use crate::limits::Denial;
 use serde::{Deserialize, Serialize};
-use tradewind_core::instrument::{Instrument, Lots, Symbol, Ticks};
-use tradewind_core::money::Money;
+use tradewind_core::bar::Bar;
+use tradewind_core::instrument::{Symbol, Ticks};
+use tradewind_core::orders::{Order, OrderId};
 use tradewind_core::time::Nanos;
 use tradewind_crds::RiskProfileSpec;
+use tradewind_venue::adapter::Phase;
+use tradewind_venue::paper::VenueEvent;
+use tradewind_wire::account::AccountConfig;
 
-/// One change of the engine. Replaying all of them gives the same engine.
+use crate::limits::Denial;
+
+/// One change of the gate. Replaying all of them gives the same gate and the same venues.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "record", rename_all = "snake_case")]
 pub enum Record {
@@ -25,79 +30,75 @@ pub enum Record {
     },
     /// The profile was deleted.
     ProfileGone,
-    /// An execution process took the account.
-    Acquired {
-        /// Its token.
-        token: u64,
-        /// Its policy.
-        policy: String,
+    /// The resources say which policies trade the account, and what.
+    Account {
+        /// As read.
+        config: Box<AccountConfig>,
     },
-    /// An order was checked.
+    /// A process took the orders of a policy.
+    Acquired {
+        /// The policy.
+        policy: String,
+        /// Its new epoch.
+        epoch: u64,
+        /// What the process drew before it asked.
+        claim: String,
+    },
+    /// An order was checked, and handed to the venue when nothing was against it.
     Checked(CheckRecord),
-    /// Fills and a mark were booked.
-    Reported(ReportRecord),
+    /// Orders were taken back.
+    Cancelled(CancelRecord),
+    /// The venue of a policy met a bar.
+    Met(MetRecord),
 }
 
 /// A checked order and its verdict.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CheckRecord {
-    /// Order.
-    pub order_id: String,
-    /// Its instrument.
-    pub instrument: Instrument,
-    /// Signed size.
-    pub lots: Lots,
-    /// Mark of the check.
-    pub reference: Ticks,
-    /// Whether it may only reduce.
-    pub reduce_only: bool,
-    /// Event time.
-    pub event_time: Nanos,
+    /// Policy that sent it.
+    pub policy: String,
+    /// The order, with time and place as the gate saw them.
+    pub order: Order,
+    /// The worse of its own price and the mark.
+    pub price: Ticks,
+    /// The gate's clock.
+    pub at: Nanos,
     /// Reasons against it; empty when allowed.
     pub denials: Vec<Denial>,
+    /// What the venue said at once.
+    pub events: Vec<VenueEvent>,
 }
 
-/// One booked report.
+/// Orders taken back.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct ReportRecord {
+pub struct CancelRecord {
+    /// Policy whose orders they are.
+    pub policy: String,
+    /// The orders that worked.
+    pub order_ids: Vec<OrderId>,
+    /// Ids that the gate had not seen: an order that comes late under one of them is refused.
+    pub void: Vec<OrderId>,
+    /// Why, when the gate did it by itself; empty when the policy asked.
+    pub reason: String,
+    /// What the venue said.
+    pub events: Vec<VenueEvent>,
+}
+
+/// A bar, or its first part, that a venue met.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct MetRecord {
+    /// Policy whose venue it is.
+    pub policy: String,
+    /// Instrument.
+    pub symbol: Symbol,
     /// Position in the feed.
     pub sequence: u64,
-    /// Close of the bar in hand: its session begins before the fills are booked.
-    pub session: Option<Nanos>,
-    /// Fills, ascending.
-    pub fills: Vec<FillRecord>,
-    /// Mark.
-    pub mark: Option<MarkRecord>,
-    /// Orders that are done.
-    pub closed: Vec<String>,
-}
-
-/// One booked fill.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct FillRecord {
-    /// Number within the account, from 1 without holes.
-    pub number: u64,
-    /// Order that was filled.
-    pub order_id: String,
-    /// What was traded.
-    pub symbol: Symbol,
-    /// Signed size.
-    pub lots: Lots,
-    /// Price.
-    pub price: Ticks,
-    /// Fee.
-    pub fee: Money,
-    /// Event time.
-    pub event_time: Nanos,
-}
-
-/// A new price of an instrument.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct MarkRecord {
-    /// Instrument.
-    pub instrument: Instrument,
-    /// Price.
-    pub price: Ticks,
-    /// Event time.
-    pub event_time: Nanos,
+    /// The bar of the gate's own feed.
+    pub bar: Bar,
+    /// How far it was met. A range without an open before it means both.
+    pub phase: Phase,
+    /// Clock of arrival; the bar's own close when the feed is recorded.
+    pub arrived_at: Nanos,
+    /// What the venue said.
+    pub events: Vec<VenueEvent>,
 }

@@ -1,20 +1,25 @@
-//! The state of the engine: a fold over its records.
+//! The state of the gate: a fold over its records.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
-use crate::breaker::DrawdownBreaker;
-use crate::limits::{self, Denial, Limits, OrderRate, Proposal, Reservation, Reservations, Standing, TradingState};
 use tradewind_core::account::{Account, AccountError, Fill};
 use tradewind_core::money::Money;
+use tradewind_core::orders::{Order, OrderId};
 use tradewind_core::time::Nanos;
 use tradewind_crds::RiskProfileSpec;
 use tradewind_crds::risk_profile::{HaltMode, Limits as Written};
+use tradewind_venue::adapter::Phase;
+use tradewind_venue::paper::{VenueEvent, What};
+use tradewind_wire::account::AccountConfig;
 
 use crate::adoption::{adopt, exact};
-use crate::record::{CheckRecord, FillRecord, Record, ReportRecord};
+use crate::breaker::DrawdownBreaker;
+use crate::limits::{self, Denial, Limits, OrderRate, Proposal, Reservation, Reservations, Standing, TradingState};
+use crate::listing::Listings;
+use crate::record::{CheckRecord, MetRecord, Record};
 
-/// Verdicts that are remembered for repeated questions.
-const REMEMBERED: usize = 1_000;
+/// Verdicts that are remembered for repeated questions; ids of working orders are remembered by their reservations.
+const REMEMBERED: usize = 10_000;
 /// Denials that the status shows.
 const SHOWN: usize = 10;
 
@@ -29,11 +34,11 @@ pub(crate) struct InForce {
     pub(crate) gone: bool,
 }
 
-/// The verdict on an order, remembered.
+/// The verdict on an order, remembered with what the id stands for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Verdict {
+    pub(crate) order: Order,
     pub(crate) denials: Vec<Denial>,
-    pub(crate) reduce_only: bool,
 }
 
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -44,36 +49,55 @@ pub(crate) struct State {
     pub(crate) breaker: DrawdownBreaker,
     pub(crate) reservations: Reservations,
     pub(crate) rate: OrderRate,
-    pub(crate) token: u64,
+    pub(crate) listings: Listings,
+    /// What the resources say about the account, as taken last.
+    pub(crate) configured: Option<AccountConfig>,
+    /// Newest bar met, of any instrument.
     pub(crate) sequence: u64,
-    pub(crate) fill_number: u64,
+    /// Newest instant of the account's own feeds.
     pub(crate) event_time: Nanos,
     pub(crate) last_transition: Nanos,
-    /// Fills are booked whose mark has not come yet: equity is not known.
-    settling: bool,
     /// Why the loss of the session forbids new risk, as of the newest mark.
     daily_loss: Option<String>,
     pub(crate) denials_total: u64,
     pub(crate) recent_denials: VecDeque<String>,
     verdicts: BTreeMap<String, Verdict>,
     verdict_order: VecDeque<String>,
+    voided: BTreeSet<String>,
+    voided_order: VecDeque<String>,
 }
 
 impl State {
-    /// Applies a record. Figures were tried before they were journaled, so an error here means a foreign journal.
+    /// Applies a record.
+    ///
+    /// # Errors
+    /// Figures that the account cannot book: a foreign journal, or a fault of ours.
     pub(crate) fn apply(&mut self, record: &Record) -> Result<(), AccountError> {
         let before = self.trading().0;
         match record {
             Record::Opened { account } => self.account_name.clone_from(account),
-            Record::Profile { generation, spec } => self.adopt(*generation, spec),
+            Record::Profile { generation, spec } => self.adopt(*generation, spec)?,
             Record::ProfileGone => {
                 if let Some(profile) = &mut self.profile {
                     profile.gone = true;
                 }
             }
-            Record::Acquired { token, .. } => self.token = *token,
+            Record::Account { config } => {
+                self.listings.take(config);
+                self.configured = Some(config.as_ref().clone());
+                self.register()?;
+            }
+            Record::Acquired { policy, epoch, claim } => {
+                if let Some(policy) = self.listings.policies.get_mut(policy) {
+                    (policy.epoch, policy.claim) = (*epoch, claim.clone());
+                }
+            }
             Record::Checked(check) => self.remember(check)?,
-            Record::Reported(report) => self.book(report)?,
+            Record::Cancelled(cancel) => {
+                self.void(&cancel.void);
+                self.told(&cancel.policy, &cancel.events)?;
+            }
+            Record::Met(met) => self.meet(met)?,
         }
         if self.trading().0 != before {
             self.last_transition = self.event_time;
@@ -81,7 +105,7 @@ impl State {
         Ok(())
     }
 
-    fn adopt(&mut self, generation: i64, spec: &RiskProfileSpec) {
+    fn adopt(&mut self, generation: i64, spec: &RiskProfileSpec) -> Result<(), AccountError> {
         let in_force = self.profile.as_ref().map(|profile| &profile.written);
         let adoption = adopt(in_force, &spec.limits, &spec.approved_loosening);
         let limits = exact(&adoption.in_force);
@@ -90,10 +114,16 @@ impl State {
         self.breaker.acknowledge(&spec.acknowledge_breaker, account);
         let (written, pending) = (adoption.in_force, adoption.pending);
         self.profile = Some(InForce { generation, spec: spec.clone(), written, limits, pending, gone: false });
+        self.register()?;
         // A tighter limit acts at once, not at the next mark.
-        if !self.settling {
-            self.watch_losses();
-        }
+        self.watch_losses();
+        Ok(())
+    }
+
+    /// Instruments come from the resources, whichever of both is read first.
+    fn register(&mut self) -> Result<(), AccountError> {
+        let Some(account) = &mut self.account else { return Ok(()) };
+        self.listings.symbols.values().try_for_each(|listing| account.register(&listing.instrument))
     }
 
     /// Compares the account with the limits on losses.
@@ -107,50 +137,98 @@ impl State {
     }
 
     fn remember(&mut self, check: &CheckRecord) -> Result<(), AccountError> {
+        let order = &check.order;
         if check.denials.is_empty() {
-            if let Some(account) = &mut self.account {
-                account.register(&check.instrument)?;
-            }
-            let (symbol, reduce_only) = (check.instrument.symbol.clone(), check.reduce_only);
-            let reservation = Reservation { symbol, lots: check.lots, price: check.reference, reduce_only };
-            self.reservations.reserve(&check.order_id, reservation);
-            self.rate.count(check.event_time);
+            let (symbol, reduce_only) = (order.symbol.clone(), order.reduce_only);
+            let reservation = Reservation { symbol, lots: order.lots, price: check.price, reduce_only };
+            self.reservations.reserve(order.id.as_str(), reservation);
+            self.rate.count(check.at);
         }
         if let Some(first) = check.denials.first() {
-            self.denials_total += 1;
-            self.recent_denials.push_back(format!("{}: {}: {first}", check.order_id, first.code()));
-            if self.recent_denials.len() > SHOWN {
-                self.recent_denials.pop_front();
+            self.denied(order.id.as_str(), first);
+        }
+        let verdict = Verdict { order: order.clone(), denials: check.denials.clone() };
+        if self.verdicts.insert(order.id.to_string(), verdict).is_none() {
+            self.verdict_order.push_back(order.id.to_string());
+        }
+        // What an order that still works stands for is kept, however old it is.
+        for _ in REMEMBERED..self.verdict_order.len() {
+            let Some(oldest) = self.verdict_order.pop_front() else { break };
+            if self.reservations.holds(&oldest) {
+                self.verdict_order.push_back(oldest);
+            } else {
+                self.verdicts.remove(&oldest);
             }
         }
-        let verdict = Verdict { denials: check.denials.clone(), reduce_only: check.reduce_only };
-        if self.verdicts.insert(check.order_id.clone(), verdict).is_none() {
-            self.verdict_order.push_back(check.order_id.clone());
+        self.told(&check.policy, &check.events)
+    }
+
+    /// Ids that were taken back before their orders came.
+    fn void(&mut self, order_ids: &[OrderId]) {
+        for id in order_ids {
+            if self.voided.insert(id.to_string()) {
+                self.voided_order.push_back(id.to_string());
+            }
         }
-        if self.verdict_order.len() > REMEMBERED
-            && let Some(oldest) = self.verdict_order.pop_front()
-        {
-            self.verdicts.remove(&oldest);
+        for _ in REMEMBERED..self.voided_order.len() {
+            if let Some(oldest) = self.voided_order.pop_front() {
+                self.voided.remove(&oldest);
+            }
         }
+    }
+
+    /// Whether the id was taken back before its order came.
+    pub(crate) fn is_void(&self, order_id: &str) -> bool {
+        self.voided.contains(order_id)
+    }
+
+    /// Counts a refusal and keeps a sample of it.
+    pub(crate) fn denied(&mut self, order_id: &str, first: &Denial) {
+        self.denials_total += 1;
+        self.recent_denials.push_back(format!("{order_id}: {}: {first}", first.code()));
+        if self.recent_denials.len() > SHOWN {
+            self.recent_denials.pop_front();
+        }
+    }
+
+    /// Session, what the venue said, mark: in this order, so that the first fills of a session count for it.
+    fn meet(&mut self, met: &MetRecord) -> Result<(), AccountError> {
+        let (whole, bar) = (met.phase == Phase::Range, &met.bar);
+        if let Some(account) = &mut self.account {
+            account.roll_session(bar.close_time.session_day());
+        }
+        self.told(&met.policy, &met.events)?;
+        self.listings.met(met, whole);
+        self.event_time = self.event_time.max(if whole { bar.close_time } else { bar.open_time });
+        let Some(account) = &mut self.account else { return Ok(()) };
+        if !whole {
+            return account.revalue(&met.symbol, bar.open, bar.open_time);
+        }
+        account.mark(&met.symbol, bar.close, bar.close_time)?;
+        self.sequence = self.sequence.max(met.sequence);
+        self.watch_losses();
         Ok(())
     }
 
-    fn book(&mut self, report: &ReportRecord) -> Result<(), AccountError> {
-        if let Some(account) = &mut self.account {
-            book(account, report, self.sequence, self.fill_number)?;
-        }
-        for fill in report.fills.iter().filter(|fill| fill.number > self.fill_number) {
-            self.reservations.filled(&fill.order_id, fill.lots);
-        }
-        let before = self.fill_number;
-        self.fill_number = report.fills.last().map_or(self.fill_number, |fill| fill.number.max(self.fill_number));
-        report.closed.iter().for_each(|order_id| self.reservations.release(order_id));
-        let marked = report.sequence > self.sequence && report.mark.is_some();
-        self.settling = !marked && (self.settling || report.fills.iter().any(|fill| fill.number > before));
-        self.sequence = self.sequence.max(report.sequence);
-        if let Some(mark) = report.mark.as_ref().filter(|_| marked) {
-            self.event_time = self.event_time.max(mark.event_time);
-            self.watch_losses();
+    /// Books what the venue of a policy said.
+    fn told(&mut self, policy: &str, events: &[VenueEvent]) -> Result<(), AccountError> {
+        for event in events {
+            let booked = self.listings.policies.get_mut(policy).map(|policy| &mut policy.booked);
+            let Some(booked) = booked.filter(|booked| event.number > **booked) else { continue };
+            *booked = event.number;
+            let id = event.order_id.as_str();
+            match &event.what {
+                What::Accepted => {}
+                What::Filled { lots, price, fee, at, .. } => {
+                    if let (Some(open), Some(account)) = (self.reservations.get(id), &mut self.account) {
+                        let symbol = open.symbol.clone();
+                        account.book(&Fill { symbol, lots: *lots, price: *price, fee: *fee, event_time: *at })?;
+                    }
+                    self.reservations.filled(id, *lots);
+                }
+                What::Reduced { lots } => self.reservations.filled(id, *lots),
+                What::Cancelled { .. } => self.reservations.release(id),
+            }
         }
         Ok(())
     }
@@ -195,11 +273,6 @@ impl State {
             let reason = "no valid RiskProfile has been seen yet".to_owned();
             return vec![Denial::Halted { reason, allowed: "no order is allowed".to_owned() }];
         };
-        let known = account.position(&proposal.instrument.symbol);
-        if known.is_some_and(|position| position.instrument != proposal.instrument) {
-            let reason = format!("{} came with another tick, lot or point value before", proposal.instrument.symbol);
-            return vec![Denial::UnknownInstrument { reason }];
-        }
         let standing = Standing {
             limits: &profile.limits,
             account,
@@ -210,28 +283,4 @@ impl State {
         };
         limits::check(&standing, proposal)
     }
-
-    /// Books a report on a copy of the account, to know that it can be booked.
-    pub(crate) fn try_report(&self, report: &ReportRecord) -> Result<(), AccountError> {
-        match &self.account {
-            Some(account) => book(&mut account.clone(), report, self.sequence, self.fill_number),
-            None => Ok(()),
-        }
-    }
-}
-
-/// Session, fills, mark: in this order, so that the first fills of a session count for it.
-fn book(account: &mut Account, report: &ReportRecord, sequence: u64, fill_number: u64) -> Result<(), AccountError> {
-    let mark = report.mark.as_ref().filter(|_| report.sequence > sequence);
-    if let Some(mark) = mark {
-        account.register(&mark.instrument)?;
-    }
-    if let Some(time) = report.session.or_else(|| mark.map(|mark| mark.event_time)) {
-        account.roll_session(time.session_day());
-    }
-    for fill in report.fills.iter().filter(|fill| fill.number > fill_number) {
-        let FillRecord { symbol, lots, price, fee, event_time, .. } = fill.clone();
-        account.book(&Fill { symbol, lots, price, fee, event_time })?;
-    }
-    mark.map_or(Ok(()), |mark| account.mark(&mark.instrument.symbol, mark.price, mark.event_time))
 }

@@ -4,12 +4,12 @@
 //! repeated: an order is known by its client id, a bar by its index, and a repetition gives no event.
 //!
 //! A bar is met in two steps, because a protective order is placed the moment its entry fills: [`Command::Open`]
-//! lets market orders trade at the open (EX-76), then [`Command::Range`] lets stops and limits meet the rest of
+//! lets market orders and marketable limits (EX-56) trade at the open (EX-76), then [`Command::Range`] lets stops and limits meet the rest of
 //! the bar. Stops go first: a bar does not say which of two touched prices came first.
 //!
 //! Chance is a hash of seed and order id: the same order always has the same latency and the same partial fills.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
 
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
@@ -51,22 +51,13 @@ pub enum Command {
         /// The instrument.
         instrument: Instrument,
     },
-    /// From here on orders need at least this fencing token.
-    Acquire {
-        /// Token of the new owner.
-        token: u64,
-    },
     /// Places an order.
     Place {
-        /// Token of the sender.
-        token: u64,
         /// The order.
         order: Order,
     },
     /// Takes back what is left of an order.
     Cancel {
-        /// Token of the sender.
-        token: u64,
         /// Order to take back.
         order_id: OrderId,
     },
@@ -89,14 +80,6 @@ pub enum Command {
 /// Why the venue refuses a command. Nothing changes then.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum PaperError {
-    /// A newer process owns the account.
-    #[error("paper venue: fencing token {seen} is stale, the account belongs to token {allowed}")]
-    Fenced {
-        /// Token seen.
-        seen: u64,
-        /// Token in force.
-        allowed: u64,
-    },
     /// The instrument is not listed or was listed otherwise.
     #[error("paper venue: {0} is not listed, or was listed with another tick, lot or point value")]
     Instrument(Symbol),
@@ -160,6 +143,27 @@ pub enum CancelReason {
     NothingToReduce,
 }
 
+impl CancelReason {
+    const ALL: [Self; 4] = [Self::Requested, Self::ImmediateOrCancel, Self::Sibling, Self::NothingToReduce];
+
+    /// The word for messages and ledgers.
+    #[must_use]
+    pub const fn code(self) -> &'static str {
+        match self {
+            Self::Requested => "requested",
+            Self::ImmediateOrCancel => "immediate_or_cancel",
+            Self::Sibling => "sibling",
+            Self::NothingToReduce => "nothing_to_reduce",
+        }
+    }
+
+    /// The reason of a word.
+    #[must_use]
+    pub fn from_code(code: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|reason| reason.code() == code)
+    }
+}
+
 /// An event with its number, from 1 without holes.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct VenueEvent {
@@ -187,7 +191,6 @@ pub struct Working {
 pub struct PaperVenue {
     config: PaperConfig,
     instruments: BTreeMap<Symbol, Instrument>,
-    token: u64,
     /// By order of acceptance.
     working: BTreeMap<u64, Working>,
     /// Every id ever used; an id is never free again.
@@ -212,22 +215,14 @@ impl PaperVenue {
     /// # Errors
     /// [`PaperError`] when the command is refused.
     pub fn admit(&self, command: &Command) -> Result<bool, PaperError> {
-        let fenced = |seen: u64| if seen < self.token { Err(PaperError::Fenced { seen, allowed: self.token }) } else { Ok(()) };
         match command {
             Command::Configure { config } => Ok(*config != self.config),
             Command::List { instrument } => match self.instruments.get(&instrument.symbol) {
                 Some(listed) if listed != instrument => Err(PaperError::Instrument(instrument.symbol.clone())),
                 listed => Ok(listed.is_none()),
             },
-            Command::Acquire { token } => fenced(*token).map(|()| *token > self.token),
-            Command::Place { token, order } => {
-                fenced(*token)?;
-                self.admit_order(order)
-            }
-            Command::Cancel { token, order_id } => {
-                fenced(*token)?;
-                Ok(self.working_number(order_id).is_some())
-            }
+            Command::Place { order } => self.admit_order(order),
+            Command::Cancel { order_id } => Ok(self.working_number(order_id).is_some()),
             Command::Open { symbol, bar } => Ok(self.is_new(&self.opened, symbol, bar) && self.concerns(symbol)),
             Command::Range { symbol, bar } => Ok(self.is_new(&self.ranged, symbol, bar) && self.concerns(symbol)),
         }
@@ -240,9 +235,8 @@ impl PaperVenue {
             Command::List { instrument } => {
                 self.instruments.insert(instrument.symbol.clone(), instrument.clone());
             }
-            Command::Acquire { token } => self.token = self.token.max(*token),
-            Command::Place { order, .. } => self.accept(order),
-            Command::Cancel { order_id, .. } => {
+            Command::Place { order } => self.accept(order),
+            Command::Cancel { order_id } => {
                 if let Some(number) = self.working_number(order_id) {
                     self.end(number, CancelReason::Requested);
                 }
@@ -278,12 +272,6 @@ impl PaperVenue {
     #[must_use]
     pub const fn config(&self) -> &PaperConfig {
         &self.config
-    }
-
-    /// Fencing token in force.
-    #[must_use]
-    pub const fn token(&self) -> u64 {
-        self.token
     }
 
     fn admit_order(&self, order: &Order) -> Result<bool, PaperError> {
@@ -327,12 +315,23 @@ impl PaperVenue {
 
     fn open(&mut self, symbol: &Symbol, bar: &Bar) {
         self.opened.insert(symbol.clone(), bar.index);
-        for number in self.eligible(symbol, bar, |kind| matches!(kind, Kind::Market)) {
+        for number in self.eligible(symbol, bar, |order| {
+            order.kind == Kind::Market
+                || matches!(order.kind, Kind::Limit { .. }) && order.time_in_force == TimeInForce::ImmediateOrCancel
+        }) {
             let Some(working) = self.working.get(&number) else { continue };
-            let (time_in_force, left) = (working.order.time_in_force, working.left);
-            let price = self.config.fills.market(Side::of(left).unwrap_or(Side::Long), bar.open);
+            let (kind, time_in_force, left) = (working.order.kind, working.order.time_in_force, working.left);
+            let side = Side::of(left).unwrap_or(Side::Long);
+            let price = self.config.fills.market(side, bar.open);
+            // What the order would pay, spread included, must be within its limit.
+            let fits = kind.price().is_none_or(|limit| match side {
+                Side::Long => price <= limit,
+                Side::Short => price >= limit,
+            });
             let at = working.arrives_at.max(bar.open_time);
-            self.trade(number, bar, price, at, true);
+            if fits {
+                self.trade(number, bar, price, at, true);
+            }
             if time_in_force == TimeInForce::ImmediateOrCancel && self.working.contains_key(&number) {
                 self.end(number, CancelReason::ImmediateOrCancel);
             }
@@ -341,8 +340,8 @@ impl PaperVenue {
 
     fn range(&mut self, symbol: &Symbol, bar: &Bar) {
         self.ranged.insert(symbol.clone(), bar.index);
-        let stops = self.eligible(symbol, bar, |kind| matches!(kind, Kind::Stop { .. }));
-        let limits = self.eligible(symbol, bar, |kind| matches!(kind, Kind::Limit { .. }));
+        let stops = self.eligible(symbol, bar, |order| matches!(order.kind, Kind::Stop { .. }));
+        let limits = self.eligible(symbol, bar, |order| matches!(order.kind, Kind::Limit { .. }));
         for number in stops.into_iter().chain(limits) {
             // An earlier order of this bar may have ended it as its sibling.
             let Some(working) = self.working.get(&number) else { continue };
@@ -359,11 +358,11 @@ impl PaperVenue {
     }
 
     /// Orders of a symbol that the bar can meet, in the order of their acceptance.
-    fn eligible(&self, symbol: &Symbol, bar: &Bar, kind: impl Fn(Kind) -> bool) -> Vec<u64> {
+    fn eligible(&self, symbol: &Symbol, bar: &Bar, kind: impl Fn(&Order) -> bool) -> Vec<u64> {
         let fits = |working: &Working| {
             let order = &working.order;
             let later = order.after_index.is_none_or(|index| index < bar.index);
-            order.symbol == *symbol && kind(order.kind) && later && working.arrives_at < bar.close_time
+            order.symbol == *symbol && kind(order) && later && working.arrives_at < bar.close_time
         };
         self.working.iter().filter(|(_, working)| fits(working)).map(|(number, _)| *number).collect()
     }
@@ -437,16 +436,4 @@ impl PaperVenue {
         let digest = Sha256::digest(format!("{}|{id}|{purpose}|{salt}", self.config.seed));
         digest.iter().take(8).fold(0, |number, byte| number << 8 | u64::from(*byte))
     }
-}
-
-/// Ids of orders that two books hold, compared: what is missing on each side.
-#[must_use]
-pub fn differing_orders<'a>(
-    ours: impl Iterator<Item = (&'a OrderId, Lots)>,
-    theirs: impl Iterator<Item = (&'a OrderId, Lots)>,
-) -> BTreeSet<OrderId> {
-    let ours: BTreeMap<_, _> = ours.collect();
-    let theirs: BTreeMap<_, _> = theirs.collect();
-    let all: BTreeSet<_> = ours.keys().chain(theirs.keys()).copied().collect();
-    all.into_iter().filter(|id| ours.get(id) != theirs.get(id)).cloned().collect()
 }

@@ -8,7 +8,7 @@ use tradewind_core::money::Money;
 use tradewind_core::orders::{Kind, Order, OrderId, TimeInForce};
 use tradewind_core::time::Nanos;
 use tradewind_venue::fills::FillModel;
-use tradewind_venue::paper::{CancelReason, Command, PaperConfig, PaperError, PaperVenue, What, differing_orders};
+use tradewind_venue::paper::{CancelReason, Command, PaperConfig, PaperError, PaperVenue, What};
 
 fn amount(text: &str) -> Money {
     text.parse().unwrap()
@@ -21,7 +21,7 @@ fn spx() -> Symbol {
 fn venue(config: PaperConfig) -> PaperVenue {
     let mut venue = PaperVenue::new();
     let instrument = Instrument::new(spx(), amount("1"), amount("1"), amount("1")).unwrap();
-    for command in [Command::Configure { config }, Command::List { instrument }, Command::Acquire { token: 5 }] {
+    for command in [Command::Configure { config }, Command::List { instrument }] {
         run(&mut venue, &command);
     }
     venue
@@ -68,7 +68,7 @@ fn target(child: u32, lots: i64, limit: i64) -> Order {
 }
 
 fn place(venue: &mut PaperVenue, order: Order) {
-    run(venue, &Command::Place { token: 5, order });
+    run(venue, &Command::Place { order });
 }
 
 fn bar(index: u64, prices: [i64; 4]) -> Bar {
@@ -201,9 +201,9 @@ fn repetition_changes_nothing_and_ids_are_never_free_again() {
     let mut venue = venue(PaperConfig::default());
     let order = market(1, 10);
     place(&mut venue, order.clone());
-    assert_eq!(venue.admit(&Command::Place { token: 5, order: order.clone() }), Ok(false));
+    assert_eq!(venue.admit(&Command::Place { order: order.clone() }), Ok(false));
     let other = Order { lots: Lots(11), ..order.clone() };
-    assert!(matches!(venue.admit(&Command::Place { token: 5, order: other }), Err(PaperError::IdUsed(_))));
+    assert!(matches!(venue.admit(&Command::Place { order: other }), Err(PaperError::IdUsed(_))));
     meet(&mut venue, bar(1, [1000, 1000, 1000, 1000]));
     told(&mut venue);
     place(&mut venue, order);
@@ -213,34 +213,29 @@ fn repetition_changes_nothing_and_ids_are_never_free_again() {
     assert_eq!(venue.positions().next().unwrap().1, Lots(10));
 }
 
+/// EX-56: an entry pays at most its limit, spread included, and what the open does not give is gone.
 #[test]
-fn a_stale_token_is_refused() {
-    let mut venue = venue(PaperConfig::default());
-    run(&mut venue, &Command::Acquire { token: 6 });
-    let fenced = Err(PaperError::Fenced { seen: 5, allowed: 6 });
-    assert_eq!(venue.admit(&Command::Place { token: 5, order: market(1, 1) }), fenced);
-    assert_eq!(venue.admit(&Command::Cancel { token: 5, order_id: OrderId::child("t", 1) }), fenced);
-    assert_eq!(venue.admit(&Command::Acquire { token: 5 }), fenced);
-    assert_eq!(venue.admit(&Command::Place { token: 6, order: market(1, 1) }), Ok(true));
+fn a_marketable_limit_holds_its_price_at_the_open() {
+    let config = PaperConfig { fills: FillModel { spread_bps: 20, fee_bps: 0 }, ..PaperConfig::default() };
+    let entry = |lots, limit| Order { kind: Kind::Limit { limit: Ticks(limit) }, ..market(1, lots) };
+    for (lots, limit, price) in [(10, 1001, Some(1001)), (10, 1000, None), (-10, 999, Some(999)), (-10, 1000, None)] {
+        let mut venue = venue(config);
+        place(&mut venue, entry(lots, limit));
+        told(&mut venue);
+        meet(&mut venue, bar(1, [1000, 1100, 900, 1000]));
+        let expected = price.map_or(cancelled(CancelReason::ImmediateOrCancel), |price| filled(lots, price, "0", 1_000, 1));
+        assert_eq!(told(&mut venue), [("1".into(), expected)], "{lots} lots at {limit}");
+    }
 }
 
 #[test]
 fn impossible_orders_are_refused() {
     let venue = venue(PaperConfig::default());
-    let refused = |order| venue.admit(&Command::Place { token: 5, order }).unwrap_err();
+    let refused = |order| venue.admit(&Command::Place { order }).unwrap_err();
     assert!(matches!(refused(market(1, 0)), PaperError::Order { .. }));
     assert!(matches!(refused(stop(1, 1, 0)), PaperError::Order { .. }));
     let dax = Order { symbol: Symbol::try_from("DAX".to_owned()).unwrap(), ..market(1, 1) };
     assert!(matches!(refused(dax), PaperError::Instrument(_)));
-}
-
-#[test]
-fn books_that_differ_are_named() {
-    let [a, b, c] = [1, 2, 3].map(|child| OrderId::child("t", child));
-    let ours = [(&a, Lots(1)), (&b, Lots(2))];
-    let theirs = [(&b, Lots(3)), (&c, Lots(1))];
-    assert_eq!(differing_orders(ours.into_iter(), ours.into_iter()).len(), 0);
-    assert_eq!(differing_orders(ours.into_iter(), theirs.into_iter()).into_iter().collect::<Vec<_>>(), [a, b, c]);
 }
 
 #[derive(Clone, Debug)]
@@ -290,9 +285,9 @@ proptest! {
                 Act::Place(order) => {
                     let id = OrderId::child("t", u32::try_from(number).unwrap());
                     orders.insert(id.clone(), order.lots.0);
-                    vec![Command::Place { token: 5, order: Order { id, ..order } }]
+                    vec![Command::Place { order: Order { id, ..order } }]
                 }
-                Act::Cancel(child) => vec![Command::Cancel { token: 5, order_id: OrderId::child("t", child) }],
+                Act::Cancel(child) => vec![Command::Cancel { order_id: OrderId::child("t", child) }],
                 Act::Bar(prices) => {
                     index += 1;
                     let bar = bar(index, prices);

@@ -12,6 +12,7 @@
 //! | [`telemetry`], [`probes`], [`process`], [`pinning`] | what an operator sees of a process |
 //! | [`args`], [`shutdown`] | what all command lines and mains have in common |
 
+pub mod account;
 pub mod args;
 pub mod bus;
 pub mod client;

@@ -17,6 +17,12 @@ impl OrderId {
         Self(format!("{trade_id}#{index}"))
     }
 
+    /// An id that came in a message.
+    #[must_use]
+    pub const fn from_text(text: String) -> Self {
+        Self(text)
+    }
+
     /// The id as text.
     #[must_use]
     pub fn as_str(&self) -> &str {
@@ -82,6 +88,15 @@ pub enum Role {
     Stop,
     /// Takes the profit.
     Target,
+}
+
+impl Order {
+    /// Whether two orders ask for the same. When they were sent and which bar caused them is not part of it.
+    #[must_use]
+    pub fn same_content(&self, other: &Self) -> bool {
+        Self { after_index: None, sent_at: Nanos(0), ..self.clone() }
+            == Self { after_index: None, sent_at: Nanos(0), ..other.clone() }
+    }
 }
 
 /// An order as sent.

@@ -34,7 +34,7 @@ struct Serve {
     /// trading.json as the operator writes it
     #[arg(long)]
     config_file: PathBuf,
-    /// Directory of the journals
+    /// Directory of the journal
     #[arg(long)]
     data: PathBuf,
     #[command(flatten)]
@@ -82,12 +82,20 @@ async fn run(arguments: Serve, pinning: Pinning) -> anyhow::Result<()> {
     let options = Options {
         config: TradingConfig::load(&arguments.config_file)?,
         data: arguments.data,
+        process: identity(),
         pinning,
         security: arguments.serve.tls.load()?,
         listen: arguments.serve.listen_address(),
         http: arguments.serve.http,
     };
     serve(options, stop).await.context("the execution service stopped")
+}
+
+/// A name that no other process of the policy ever had: the pod, the process and its start.
+fn identity() -> String {
+    let pod = std::env::var("HOSTNAME").unwrap_or_default();
+    let started = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
+    format!("{pod}-{}-{}", std::process::id(), started.as_nanos())
 }
 
 fn ledger(arguments: &LedgerArguments) -> anyhow::Result<()> {

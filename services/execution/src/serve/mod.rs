@@ -1,4 +1,4 @@
-//! The process around the engine: two journals, the risk service, gRPC, probes.
+//! The process around the engine: its journal, the gate of the account, gRPC, probes.
 
 mod remote;
 mod service;
@@ -12,10 +12,8 @@ use tokio_util::sync::CancellationToken;
 use tonic::service::Routes;
 use tradewind_core::instrument::InstrumentError;
 use tradewind_journal::{Journal, JournalError};
-use tradewind_venue::fills::FillModel;
-use tradewind_venue::paper::PaperConfig;
 use tradewind_wire::client::{ClientError, Patience, channel};
-use tradewind_wire::config::{TradingConfig, VenueConfig};
+use tradewind_wire::config::TradingConfig;
 use tradewind_wire::hot::{EngineEnded, HotEngine};
 use tradewind_wire::pinning::{Pinning, PinningError};
 use tradewind_wire::probes::{self, ProbeError, Readiness};
@@ -26,7 +24,6 @@ use tradewind_wire::tls::Security;
 use tradewind_wire::v1;
 use tradewind_wire::v1::risk_client::RiskClient;
 
-use crate::venue::{PaperAdapter, VenueError};
 use crate::{Engine, ExecutionConfig, ExecutionError, GateError};
 
 pub use remote::{RemoteGate, follow_risk};
@@ -34,11 +31,9 @@ pub use service::Service;
 
 /// Name of the engine's journal in the data directory.
 pub const ORDERS_FILE: &str = "orders.journal";
-/// Name of the paper venue's journal in the data directory.
-pub const VENUE_FILE: &str = "venue.journal";
 
 /// The engine as the process runs it.
-pub type Execution = Engine<RemoteGate, PaperAdapter>;
+pub type Execution = Engine<RemoteGate>;
 
 /// Why the process ends.
 #[derive(Debug, thiserror::Error)]
@@ -54,9 +49,6 @@ pub enum ServeError {
     /// A journal cannot be opened.
     #[error(transparent)]
     Journal(#[from] JournalError),
-    /// The venue refuses its journal.
-    #[error(transparent)]
-    Venue(#[from] VenueError),
     /// The engine refuses its journal or cannot go on.
     #[error(transparent)]
     Engine(#[from] ExecutionError),
@@ -91,8 +83,10 @@ pub enum ServeError {
 pub struct Options {
     /// `trading.json`.
     pub config: TradingConfig,
-    /// Directory of the journals.
+    /// Directory of the journal.
     pub data: PathBuf,
+    /// Unlike that of every other process of the policy: what it claims the orders with.
+    pub process: String,
     /// CPUs of the process, read before any thread was bound.
     pub pinning: Pinning,
     /// Certificates.
@@ -101,17 +95,6 @@ pub struct Options {
     pub listen: SocketAddr,
     /// Address of probes and metrics.
     pub http: SocketAddr,
-}
-
-/// Figures of the paper venue as the configuration writes them.
-#[must_use]
-pub const fn paper_config(venue: &VenueConfig) -> PaperConfig {
-    PaperConfig {
-        fills: FillModel { spread_bps: venue.spread_bps, fee_bps: venue.fee_bps },
-        seed: venue.seed,
-        partial_fill_bps: venue.partial_fill_bps,
-        latency_ms: venue.latency_ms,
-    }
 }
 
 /// Runs until `stop`.
@@ -144,11 +127,9 @@ pub async fn serve(options: Options, stop: CancellationToken) -> Result<(), Serv
 fn open(options: &Options, gate: RemoteGate) -> Result<Execution, ServeError> {
     let path = &options.data;
     std::fs::create_dir_all(path).map_err(|source| ServeError::Data { path: path.clone(), source })?;
-    let config = ExecutionConfig::from_trading(&options.config)?;
-    let commands = Journal::open(&path.join(VENUE_FILE))?;
-    let venue = PaperAdapter::open(paper_config(&options.config.venue), &config.instruments, Box::new(commands))?;
+    let config = ExecutionConfig::from_trading(&options.config, &options.process)?;
     let records = Journal::open(&path.join(ORDERS_FILE))?;
-    Ok(Engine::open(config, Box::new(records), gate, venue)?)
+    Ok(Engine::open(config, Box::new(records), gate)?)
 }
 
 /// Whether the engine's thread must end after this outcome.

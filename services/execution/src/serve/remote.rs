@@ -77,14 +77,24 @@ impl RiskGate for RemoteGate {
         self.ask(client.acquire(request.clone()))
     }
 
-    fn check_order(&mut self, order: &v1::OrderProposal) -> Result<v1::OrderVerdict, GateError> {
+    fn place(&mut self, request: &v1::PlaceRequest) -> Result<v1::PlaceReply, GateError> {
         let mut client = self.client.clone();
-        self.ask(client.check_order(order.clone()))
+        self.ask(client.place(request.clone()))
     }
 
-    fn report(&mut self, report: &v1::AccountReport) -> Result<v1::RiskState, GateError> {
+    fn cancel(&mut self, request: &v1::CancelRequest) -> Result<v1::EventsReply, GateError> {
         let mut client = self.client.clone();
-        self.ask(client.report(report.clone()))
+        self.ask(client.cancel(request.clone()))
+    }
+
+    fn meet(&mut self, request: &v1::MeetRequest) -> Result<v1::MeetReply, GateError> {
+        let mut client = self.client.clone();
+        self.ask(client.meet(request.clone()))
+    }
+
+    fn events(&mut self, request: &v1::EventsRequest) -> Result<v1::EventsReply, GateError> {
+        let mut client = self.client.clone();
+        self.ask(client.events(request.clone()))
     }
 }
 

@@ -1,4 +1,4 @@
-//! Execution, venue and risk in one process on three journals, each of which can die at a chosen write.
+//! Execution and the gate in one process on two journals, each of which can die at a chosen write.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
@@ -7,11 +7,14 @@ use serde::Serialize;
 use tradewind_core::instrument::{Instrument, Symbol};
 use tradewind_core::money::Money;
 use tradewind_crds::{RiskProfileSpec, samples};
-use tradewind_execution::{Engine, ExecutionConfig, ExecutionError, GateError, PaperAdapter, Record, RiskGate, ledger};
+use tradewind_execution::{Engine, ExecutionConfig, ExecutionError, GateError, Record, RiskGate, ledger};
 use tradewind_journal::{JournalError, Log, MemoryLog, digest_of};
-use tradewind_risk::RiskError;
+use tradewind_risk::{Arrival, RiskError};
 use tradewind_venue::fills::FillModel;
-use tradewind_venue::paper::{Command, PaperConfig};
+use tradewind_venue::paper::PaperConfig;
+use tradewind_wire::account::{AccountConfig, PolicyConfig};
+use tradewind_wire::bus::{FeedKind, SequencedBar};
+use tradewind_wire::config::{InstrumentConfig, VenueConfig};
 use tradewind_wire::v1;
 
 pub(crate) fn amount(text: &str) -> Money {
@@ -111,6 +114,9 @@ struct RiskProcess {
     disk: MemoryLog<tradewind_risk::Record>,
     fuse: Arc<Fuse>,
     profile: (i64, RiskProfileSpec),
+    account: AccountConfig,
+    /// The gate's own feed.
+    feed: Vec<SequencedBar>,
     engine: Option<tradewind_risk::Engine>,
 }
 
@@ -119,8 +125,19 @@ struct RiskProcess {
 pub(crate) struct Gate(Arc<Mutex<RiskProcess>>);
 
 impl Gate {
-    fn new(fuse: Arc<Fuse>, spec: RiskProfileSpec) -> Self {
-        Self(Arc::new(Mutex::new(RiskProcess { disk: MemoryLog::new(), fuse, profile: (1, spec), engine: None })))
+    fn new(fuse: Arc<Fuse>, spec: RiskProfileSpec, venue: PaperConfig) -> Self {
+        let (disk, feed) = (MemoryLog::new(), Vec::new());
+        let account = account(venue);
+        Self(Arc::new(Mutex::new(RiskProcess { disk, fuse, profile: (1, spec), account, feed, engine: None })))
+    }
+
+    /// A bar comes on the gate's own feed.
+    pub(crate) fn brings(&self, sequence: u64, bar: &v1::Bar) {
+        self.0.lock().unwrap().feed.push(SequencedBar { sequence, bar: bar.clone() });
+    }
+
+    fn own(&self, sequence: u64) -> Option<SequencedBar> {
+        self.0.lock().unwrap().feed.iter().rev().find(|own| own.sequence == sequence).cloned()
     }
 
     /// Calls the engine; an answer may be lost with the process.
@@ -134,6 +151,7 @@ impl Gate {
             let log = FusedLog { disk: process.disk.clone(), fuse: Arc::clone(&process.fuse), dead: false };
             let mut engine = tradewind_risk::Engine::open("paper-1", Box::new(log)).map_err(gone)?;
             engine.apply_profile(process.profile.0, &process.profile.1).map_err(gone)?;
+            engine.apply_account(&process.account).map_err(gone)?;
             process.engine = Some(engine);
         }
         let outcome = process.engine.as_mut().map(call).unwrap();
@@ -170,24 +188,67 @@ impl RiskGate for Gate {
         self.ask(|engine| engine.acquire(request))
     }
 
-    fn check_order(&mut self, order: &v1::OrderProposal) -> Result<v1::OrderVerdict, GateError> {
-        self.ask(|engine| engine.check_order(order))
+    fn place(&mut self, request: &v1::PlaceRequest) -> Result<v1::PlaceReply, GateError> {
+        self.ask(|engine| engine.place(request, Arrival::default()))
     }
 
-    fn report(&mut self, report: &v1::AccountReport) -> Result<v1::RiskState, GateError> {
-        self.ask(|engine| engine.report(report))
+    fn cancel(&mut self, request: &v1::CancelRequest) -> Result<v1::EventsReply, GateError> {
+        self.ask(|engine| engine.cancel(request))
+    }
+
+    fn meet(&mut self, request: &v1::MeetRequest) -> Result<v1::MeetReply, GateError> {
+        let own = self.own(request.sequence);
+        self.ask(|engine| engine.meet(request, own.as_ref()))
+    }
+
+    fn events(&mut self, request: &v1::EventsRequest) -> Result<v1::EventsReply, GateError> {
+        self.ask(|engine| engine.events(request))
     }
 }
 
-pub(crate) type Execution = Engine<Gate, PaperAdapter>;
+/// What the resources say: one policy with both indices on a recorded feed.
+pub(crate) fn account(venue: PaperConfig) -> AccountConfig {
+    let listed = |name: &str| {
+        let Instrument { symbol, tick, lot, point_value } = instrument(name);
+        InstrumentConfig { symbol, point_value, tick, lot }
+    };
+    AccountConfig {
+        account: "paper-1".into(),
+        policies: vec![PolicyConfig {
+            policy: "indices".into(),
+            feed: "default".parse().unwrap(),
+            feed_kind: FeedKind::Replay,
+            venue: VenueConfig {
+                spread_bps: venue.fills.spread_bps,
+                fee_bps: venue.fills.fee_bps,
+                seed: venue.seed,
+                partial_fill_bps: venue.partial_fill_bps,
+                latency_ms: venue.latency_ms,
+            },
+            instruments: vec![listed("IXIC"), listed("SPX")],
+        }],
+    }
+}
+
+/// The policy that the world runs.
+pub(crate) fn config(policy: &str, process: &str) -> ExecutionConfig {
+    ExecutionConfig {
+        account: "paper-1".into(),
+        policy: policy.into(),
+        instruments: vec![instrument("IXIC"), instrument("SPX")],
+        base_notional: amount("100000"),
+        starting_equity: amount("1000000"),
+        process: process.into(),
+    }
+}
+
+pub(crate) type Execution = Engine<Gate>;
 
 /// Everything that survives a crash, and the running execution process.
 pub(crate) struct World {
     pub(crate) records: MemoryLog<Record>,
-    pub(crate) commands: MemoryLog<Command>,
     pub(crate) fuse: Arc<Fuse>,
     pub(crate) gate: Gate,
-    pub(crate) venue: PaperConfig,
     pub(crate) engine: Option<Execution>,
     pub(crate) restarts: u64,
 }
@@ -205,23 +266,13 @@ impl World {
         let fuse = Fuse::new(kind);
         let mut spec = samples::profile("main", "paper-1").spec;
         change(&mut spec);
-        let gate = Gate::new(Arc::clone(&fuse), spec);
-        Self { records: MemoryLog::new(), commands: MemoryLog::new(), fuse, gate, venue, engine: None, restarts: 0 }
+        let gate = Gate::new(Arc::clone(&fuse), spec, venue);
+        Self { records: MemoryLog::new(), fuse, gate, engine: None, restarts: 0 }
     }
 
     fn start(&self) -> Result<Execution, ExecutionError> {
-        let instruments = vec![instrument("IXIC"), instrument("SPX")];
-        let commands = FusedLog { disk: self.commands.clone(), fuse: Arc::clone(&self.fuse), dead: false };
-        let venue = PaperAdapter::open(self.venue, &instruments, Box::new(commands))?;
-        let config = ExecutionConfig {
-            account: "paper-1".into(),
-            policy: "indices".into(),
-            instruments,
-            base_notional: amount("100000"),
-            starting_equity: amount("1000000"),
-        };
         let records = FusedLog { disk: self.records.clone(), fuse: Arc::clone(&self.fuse), dead: false };
-        let mut engine = Engine::open(config, Box::new(records), self.gate.clone(), venue)?;
+        let mut engine = Engine::open(config("indices", "process"), Box::new(records), self.gate.clone())?;
         engine.recover()?;
         Ok(engine)
     }
@@ -255,6 +306,7 @@ impl World {
     }
 
     pub(crate) fn advance(&mut self, bar: &v1::Bar, sequence: u64) -> v1::AccountView {
+        self.gate.brings(sequence, bar);
         self.surely(|engine| engine.advance(&v1::AdvanceRequest { bar: Some(bar.clone()), sequence }))
     }
 
@@ -305,7 +357,7 @@ pub(crate) fn recorded(from: usize, count: usize) -> Vec<v1::Bar> {
 
 /// A trade at the close of a bar, protected 2 % below and 3 % above (mirrored for a short one).
 pub(crate) fn trade(bar: &v1::Bar, sequence: u64, side: i32) -> v1::TradeQualified {
-    let close = bar.close_nanos / 10_000_000;
+    let close = (bar.close_nanos + 5_000_000) / 10_000_000;
     v1::TradeQualified {
         trade_id: format!("indices/{}/{}", bar.symbol, bar.index),
         symbol: bar.symbol.clone(),

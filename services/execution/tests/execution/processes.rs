@@ -1,11 +1,13 @@
 //! Both processes as they run in a pod, over gRPC on loopback: heartbeats, halt, restarts, ledgers on disk.
+use std::collections::BTreeMap;
 use std::future::Future;
 use std::net::SocketAddr;
 use std::path::Path;
 use std::process::{Child, Stdio};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use crate::harness::{FatalKind, World, bar, recorded, trade, wish};
+use crate::harness::{FatalKind, World, account, bar, recorded, trade, wish};
 use tokio::runtime::Runtime;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
@@ -14,7 +16,10 @@ use tradewind_crds::{RiskProfileSpec, samples};
 use tradewind_execution::serve::ORDERS_FILE;
 use tradewind_execution::{Record, ledger};
 use tradewind_journal::{Journal, JournalError, digest_of};
-use tradewind_risk::serve::{Seen, ServeError};
+use tradewind_risk::serve::{FeedSource, Seen, SeenAccount, ServeError, Watched};
+use tradewind_venue::fills::FillModel;
+use tradewind_venue::paper::PaperConfig;
+use tradewind_wire::bus::SequencedBar;
 use tradewind_wire::client::{Patience, channel, until_answered};
 use tradewind_wire::pinning::Pinning;
 use tradewind_wire::server::ServerError;
@@ -54,13 +59,20 @@ struct Pod {
     execution: SocketAddr,
     data: tempfile::TempDir,
     profile: watch::Sender<Option<Seen>>,
+    account: watch::Sender<Option<SeenAccount>>,
+    /// The gate's own feed.
+    bars: Arc<Mutex<BTreeMap<u64, SequencedBar>>>,
 }
 
 impl Pod {
     fn new() -> Self {
         let spec = Box::new(samples::profile("main", "paper-1").spec);
         let profile = watch::Sender::new(Some(Seen::Profile { generation: 1, spec }));
-        Self { risk: address(), execution: address(), data: tempfile::tempdir().unwrap(), profile }
+        let fills = FillModel { spread_bps: 2, fee_bps: 1 };
+        let venue = PaperConfig { fills, seed: 7, partial_fill_bps: 3_000, latency_ms: 20 };
+        let account = watch::Sender::new(Some(SeenAccount::Account(Box::new(account(venue)))));
+        let (risk, execution, bars) = (address(), address(), Arc::default());
+        Self { risk, execution, data: tempfile::tempdir().unwrap(), profile, account, bars }
     }
 
     fn see(&self, generation: i64, change: impl FnOnce(&mut RiskProfileSpec)) {
@@ -74,19 +86,22 @@ impl Pod {
     }
 
     fn start_risk(&self) -> RiskProcess {
-        let (data, listen, seen) = (self.data("risk"), self.risk, self.profile.subscribe());
+        let (data, listen, bars) = (self.data("risk"), self.risk, Arc::clone(&self.bars));
+        let (profile, account) = (self.profile.subscribe(), self.account.subscribe());
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
         runtime.spawn(async move {
             loop {
                 let options = tradewind_risk::serve::Options {
                     data: data.clone(),
                     pinning: Pinning::read().unwrap(),
+                    feeds: FeedSource::Recorded(Arc::clone(&bars)),
                     security: Security::PlaintextLoopback,
                     listen,
                     http: address(),
                 };
+                let watched = Watched { profile: profile.clone(), account: account.clone() };
                 // The thread of the killed one may hold the journal, or its socket the port, a moment longer.
-                match tradewind_risk::serve::serve(options, seen.clone(), CancellationToken::new()).await {
+                match tradewind_risk::serve::serve(options, watched, CancellationToken::new()).await {
                     Err(ServeError::Journal(JournalError::Locked { .. }) | ServeError::Server(ServerError::Bind { .. })) => {
                         tokio::task::yield_now().await;
                     }
@@ -121,6 +136,12 @@ impl Pod {
             .spawn()
             .unwrap();
         ExecutionProcess(child)
+    }
+
+    /// A bar comes on the feed, which the gate reads for itself.
+    async fn advance(&self, client: &ExecutionClient<Channel>, bar: &v1::Bar, sequence: u64) -> v1::AccountView {
+        self.bars.lock().unwrap().insert(sequence, SequencedBar { sequence, bar: bar.clone() });
+        advance(client, bar, sequence).await
     }
 
     fn client(&self) -> ExecutionClient<Channel> {
@@ -166,7 +187,7 @@ async fn killed_processes_leave_the_ledgers_of_an_undisturbed_run() {
     let (mut risk, mut execution) = (pod.start_risk(), pod.start_execution());
     let client = pod.client();
     for (sequence, bar) in (1..).zip(&bars) {
-        advance(&client, bar, sequence).await;
+        pod.advance(&client, bar, sequence).await;
         // Every fifth bar one of them dies between the bar and the trade.
         match sequence % 10 {
             0 => {
@@ -194,7 +215,7 @@ async fn a_halt_reaches_the_next_order_within_a_second_and_a_silent_risk_service
     let (risk, execution) = (pod.start_risk(), pod.start_execution());
     let client = pod.client();
     let first = bar("SPX", 0, [1000.0; 4]);
-    assert_eq!(advance(&client, &first, 1).await.trading_state, "Normal");
+    assert_eq!(pod.advance(&client, &first, 1).await.trading_state, "Normal");
     assert_eq!(submit(&client, &trade(&first, 1, 1)).await.status, "accepted");
 
     let mut watching = RiskClient::new(channel(&pod.risk.to_string(), &Security::PlaintextLoopback).unwrap());
@@ -204,7 +225,7 @@ async fn a_halt_reaches_the_next_order_within_a_second_and_a_silent_risk_service
     while states.message().await.unwrap().unwrap().state != "ReduceOnly" {
         assert!(halted.elapsed() < Duration::from_secs(1), "the heartbeat tells of the halt");
     }
-    let view = advance(&client, &bar("SPX", 1, [1000.0; 4]), 2).await;
+    let view = pod.advance(&client, &bar("SPX", 1, [1000.0; 4]), 2).await;
     assert!(halted.elapsed() < Duration::from_secs(1), "{:?}", halted.elapsed());
     assert_eq!(view.trading_state, "ReduceOnly");
     let reply = submit(&client, &trade(&bar("SPX", 1, [1000.0; 4]), 2, -1)).await;
@@ -227,7 +248,7 @@ async fn a_halt_reaches_the_next_order_within_a_second_and_a_silent_risk_service
         }
     }
     let risk = pod.start_risk();
-    assert_eq!(advance(&client, &bar("SPX", 2, [1000.0; 4]), 3).await.sequence, 3, "the same bar, once it is back");
+    assert_eq!(pod.advance(&client, &bar("SPX", 2, [1000.0; 4]), 3).await.sequence, 3, "the same bar, once it is back");
     let mut process = ProcessClient::new(channel(&pod.execution.to_string(), &Security::PlaintextLoopback).unwrap());
     let info = process.describe(v1::DescribeRequest {}).await.unwrap().into_inner();
     assert_eq!((info.process.as_str(), info.pinning.unwrap().hot_thread_pinned), ("execution", true));

@@ -4,16 +4,17 @@ use std::path::PathBuf;
 
 use anyhow::Context;
 use clap::{Parser, Subcommand};
+use k8s_openapi::api::core::v1::ConfigMap;
 use kube::api::{Api, ApiResource};
 use tokio::sync::watch;
 use tradewind_crds::RiskProfile;
-use tradewind_risk::serve::{Options, Seen, serve};
-use tradewind_wire::args::ServeArgs;
+use tradewind_risk::serve::{FeedSource, Options, Seen, SeenAccount, Watched, serve};
+use tradewind_wire::args::{BusArgs, ServeArgs};
 use tradewind_wire::pinning::Pinning;
 use tradewind_wire::{shutdown, telemetry, tls};
 
 #[derive(Parser)]
-#[command(name = "tradewind-risk", version, about = "Pre-trade checks, account state, breakers and halt of one account")]
+#[command(name = "tradewind-risk", version, about = "The gate of one account: checks, venue, account state, breakers and halt")]
 struct Arguments {
     #[command(subcommand)]
     command: Command,
@@ -33,9 +34,14 @@ struct Serve {
     /// Name of the RiskProfile
     #[arg(long)]
     profile: String,
+    /// Name of the ConfigMap with policies and instruments of the account, in the same namespace
+    #[arg(long)]
+    account_config: String,
     /// Directory of the journal
     #[arg(long)]
     data: PathBuf,
+    #[command(flatten)]
+    bus: BusArgs,
     #[command(flatten)]
     serve: ServeArgs,
 }
@@ -55,16 +61,21 @@ async fn run(arguments: Serve, pinning: Pinning) -> anyhow::Result<()> {
     let stop = shutdown::on_signal().context("installing signal handlers")?;
     let client =
         kube::Client::try_default().await.context("finding the API server; inside a pod the service account tells it")?;
-    let (sender, seen) = watch::channel(None);
-    let api = Api::namespaced_with(client, &arguments.namespace, &ApiResource::erase::<RiskProfile>(&()));
-    let (name, watching) = (arguments.profile, stop.clone());
+    let (sender, profile) = watch::channel(None);
+    let api = Api::namespaced_with(client.clone(), &arguments.namespace, &ApiResource::erase::<RiskProfile>(&()));
+    let (name, watching) = (arguments.profile.clone(), stop.clone());
     tokio::spawn(async move { tradewind_watch::follow(api, &name, sender, watching, Seen::after).await });
+    let (sender, account) = watch::channel(None);
+    let api = Api::namespaced_with(client, &arguments.namespace, &ApiResource::erase::<ConfigMap>(&()));
+    let (name, watching) = (arguments.account_config, stop.clone());
+    tokio::spawn(async move { tradewind_watch::follow(api, &name, sender, watching, SeenAccount::after).await });
     let options = Options {
         data: arguments.data,
         pinning,
+        feeds: FeedSource::Bus(arguments.bus.address(&format!("risk-{}", arguments.profile), &arguments.serve.tls)),
         security: arguments.serve.tls.load()?,
         listen: arguments.serve.listen_address(),
         http: arguments.serve.http,
     };
-    serve(options, seen, stop).await.context("the risk service stopped")
+    serve(options, Watched { profile, account }, stop).await.context("the risk service stopped")
 }

@@ -18,13 +18,13 @@ pub struct Proposal {
     pub lots: Lots,
     /// Limit, trigger, or reference price of a market order.
     pub price: Ticks,
-    /// Last mark: centre of the price collar.
+    /// The gate's own mark: centre of the price collar, and the least that the order is valued at.
     pub reference: Ticks,
     /// May only reduce the position.
     pub reduce_only: bool,
-    /// Clock of the feed.
+    /// The gate's clock: of arrival for a live feed, of events for a recorded one.
     pub event_time: Nanos,
-    /// Event time of the instrument's newest bar.
+    /// Until when the instrument's newest bar is fresh: its close and its interval (ruling of the age of data).
     pub data_time: Nanos,
 }
 
@@ -118,7 +118,8 @@ fn sizes(standing: &Standing<'_>, proposal: &Proposal, reach: Reach, denials: &m
         denials.push(Denial::OrderNotional { seen: order, allowed: limits.max_order_notional });
     }
     let worst = Lots(reach.worst(account.lots(&instrument.symbol).0));
-    let position = instrument.notional(worst, proposal.reference).abs();
+    let own = proposal.price.max(proposal.reference);
+    let position = instrument.notional(worst, dearest(standing, &instrument.symbol, own)).abs();
     if position > limits.max_position_notional {
         denials.push(Denial::PositionNotional { seen: position, allowed: limits.max_position_notional });
     }
@@ -136,9 +137,13 @@ fn others(standing: &Standing<'_>, symbol: &Symbol) -> Money {
         .map(|position| {
             let other = &position.instrument;
             let worst = Lots(standing.reservations.reach(&other.symbol).worst(position.lots.0));
-            let reserved = standing.reservations.iter().filter(|(_, open)| open.symbol == other.symbol);
-            let price = reserved.map(|(_, open)| open.price).fold(position.mark, Ord::max);
-            other.notional(worst, price).abs()
+            other.notional(worst, dearest(standing, &other.symbol, position.mark)).abs()
         })
         .sum()
+}
+
+/// The highest price at which a symbol may come to be held: `known`, or that of a working order which may open.
+fn dearest(standing: &Standing<'_>, symbol: &Symbol, known: Ticks) -> Ticks {
+    let opening = standing.reservations.iter().filter(|(_, open)| open.symbol == *symbol && !open.reduce_only);
+    opening.map(|(_, open)| open.price).fold(known, Ord::max)
 }

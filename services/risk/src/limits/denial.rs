@@ -34,13 +34,49 @@ pub enum Denial {
         /// What is wrong.
         reason: String,
     },
-    /// The sender lost the account to a newer process.
-    #[error("fencing token {seen}: the account belongs to token {allowed}; stop, or acquire the account again")]
-    StaleFencingToken {
-        /// Token seen.
-        seen: u64,
-        /// Token in force.
-        allowed: u64,
+    /// The id was used for an order of other content.
+    #[error("order id {order_id} stands for another order; draw a new id")]
+    IdReused {
+        /// Id seen.
+        order_id: String,
+    },
+    /// The order was taken back before it came.
+    #[error("order {order_id} was taken back before it came")]
+    TakenBack {
+        /// Id seen.
+        order_id: String,
+    },
+    /// The gate has seen no price of the instrument yet.
+    #[error("no bar of {symbol} has come to the gate yet; wait for the feed")]
+    NoMark {
+        /// Instrument of the order.
+        symbol: String,
+    },
+    /// An order that may open a position carries no price that it cannot trade beyond.
+    #[error("a {kind} order may only reduce a position: an order that opens one must be a limit within the collar")]
+    Unpriced {
+        /// Kind of the order.
+        kind: String,
+    },
+    /// The venue refuses the order.
+    #[error("the venue refuses: {reason}")]
+    VenueRefused {
+        /// What it says.
+        reason: String,
+    },
+    /// The order waited too long for its check.
+    #[error("the check began {seen_ms} ms after the order came, allowed are {allowed_ms} ms")]
+    Deadline {
+        /// Time waited.
+        seen_ms: i64,
+        /// Time allowed.
+        allowed_ms: i64,
+    },
+    /// The sender speaks of a bar that the gate has not seen.
+    #[error("the sender saw a bar {seen_ms} ms newer than the newest of the gate; wait for the gate's feed")]
+    DataAhead {
+        /// Distance.
+        seen_ms: i64,
     },
     /// An order marked reduce-only would not reduce.
     #[error(
@@ -142,7 +178,13 @@ impl Denial {
             Self::OrderInvalid { .. } => "order_invalid",
             Self::UnknownAccount { .. } => "unknown_account",
             Self::UnknownInstrument { .. } => "unknown_instrument",
-            Self::StaleFencingToken { .. } => "stale_fencing_token",
+            Self::IdReused { .. } => "id_reused",
+            Self::TakenBack { .. } => "taken_back",
+            Self::NoMark { .. } => "no_mark",
+            Self::Unpriced { .. } => "unpriced",
+            Self::VenueRefused { .. } => "venue_refused",
+            Self::Deadline { .. } => "deadline",
+            Self::DataAhead { .. } => "data_ahead",
             Self::NotReducing { .. } => "not_reducing",
             Self::Halted { .. } => "halted",
             Self::DrawdownBreaker { .. } => "drawdown_breaker",

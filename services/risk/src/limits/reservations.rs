@@ -17,7 +17,7 @@ pub struct Reservation {
     pub symbol: Symbol,
     /// Signed size that is not filled yet.
     pub lots: Lots,
-    /// Mark at which it was allowed.
+    /// The worse of its own price and the mark at which it was allowed.
     pub price: Ticks,
     /// Whether it may only reduce.
     pub reduce_only: bool,
@@ -80,6 +80,18 @@ impl Reservations {
     /// An order is done: filled, cancelled, expired or never sent.
     pub fn release(&mut self, order_id: &str) {
         self.open.remove(order_id);
+    }
+
+    /// The open part of an order.
+    #[must_use]
+    pub fn get(&self, order_id: &str) -> Option<&Reservation> {
+        self.open.get(order_id)
+    }
+
+    /// Whether a part of an order is open.
+    #[must_use]
+    pub fn holds(&self, order_id: &str) -> bool {
+        self.open.contains_key(order_id)
     }
 
     /// Open reservations, by order id.

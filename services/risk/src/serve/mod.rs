@@ -1,5 +1,7 @@
 //! The process around the engine: journal, gRPC, the watched RiskProfile, probes.
 
+mod account;
+mod feeds;
 mod profile;
 mod service;
 
@@ -21,6 +23,8 @@ use tradewind_wire::v1;
 
 use crate::{Engine, Record, RiskError};
 
+pub use account::{ACCOUNT_FILE, SeenAccount};
+pub use feeds::FeedSource;
 pub use profile::Seen;
 pub use service::Service;
 
@@ -71,6 +75,8 @@ pub struct Options {
     pub data: PathBuf,
     /// CPUs of the process, read before any thread was bound.
     pub pinning: Pinning,
+    /// Where the gate reads its feeds.
+    pub feeds: FeedSource,
     /// Certificates.
     pub security: Security,
     /// gRPC address.
@@ -127,25 +133,37 @@ impl Running {
     }
 }
 
-/// Runs until `stop`. `seen` is what the RiskProfile says; a journal with an account answers before it says anything.
+/// What the API server says, as it changes.
+#[derive(Debug)]
+pub struct Watched {
+    /// The RiskProfile.
+    pub profile: watch::Receiver<Option<Seen>>,
+    /// Policies and instruments of the account.
+    pub account: watch::Receiver<Option<SeenAccount>>,
+}
+
+/// Runs until `stop`; a journal with an account answers before the API server says anything.
 ///
 /// # Errors
 /// [`ServeError`] when the process cannot go on; a restart continues where it was.
-pub async fn serve(options: Options, seen: watch::Receiver<Option<Seen>>, stop: CancellationToken) -> Result<(), ServeError> {
+pub async fn serve(options: Options, watched: Watched, stop: CancellationToken) -> Result<(), ServeError> {
     let (readiness, metrics) = (Readiness::new(), Metrics::new()?);
     readiness.hold("profile", "no valid RiskProfile has been read yet");
     let server = BoundServer::bind(options.listen, options.security).await?;
     let probes = probes::serve(options.http, probes::router(readiness.clone(), metrics.clone()), stop.clone());
     let describe = Describe::new("risk", "", options.pinning.clone(), readiness.clone());
     let running = async {
-        let Some(engine) = open(&options.data, seen.clone(), &stop).await? else { return Ok(()) };
+        let Some(engine) = open(&options.data, watched.profile.clone(), &stop).await? else { return Ok(()) };
         let running = Running::start(engine, &options.pinning).map_err(ServeError::Thread)?;
-        let service = Service::new(running.clone(), &metrics);
+        let feeds = feeds::Feeds::new(options.feeds.clone(), stop.clone());
+        let service = Service::new(running.clone(), feeds.clone(), &metrics);
         let routes = Routes::new(describe.service()).add_service(service.server());
         tracing::info!(address = %server.address(), "serving");
         tokio::select! {
             outcome = server.run(routes, stop.clone()) => Ok(outcome?),
-            outcome = profile::apply(&running, seen, &readiness, &stop) => Ok(outcome?),
+            outcome = profile::apply(&running, watched.profile, &readiness, &stop) => Ok(outcome?),
+            outcome = account::apply(&running, watched.account, &stop) => Ok(outcome?),
+            outcome = feeds.follow_live(&running) => Ok(outcome?),
             () = running.engine.ended() => Err(ServeError::Ended(EngineEnded)),
         }
     };

@@ -8,21 +8,27 @@ use opentelemetry::KeyValue;
 use opentelemetry::metrics::{Counter, Histogram};
 use tokio::sync::watch;
 use tonic::{Request, Response, Status};
+use tradewind_core::time::Nanos;
+use tradewind_wire::bus::FeedKind;
 use tradewind_wire::hot::EngineEnded;
 use tradewind_wire::telemetry::Metrics;
 use tradewind_wire::v1;
 use tradewind_wire::v1::risk_server::{Risk, RiskServer};
 
 use super::Running;
-use crate::RiskError;
+use super::feeds::{Feeds, arrival_clock};
+use crate::{Arrival, Engine, RiskError};
 
 /// Heartbeats come at least this often.
 const HEARTBEAT: Duration = Duration::from_millis(200);
+/// How long a call waits for a bar of the gate's own feed.
+const PATIENCE: Duration = Duration::from_millis(800);
 
 /// `tradewind.v1.Risk` on a running engine.
 #[derive(Clone, Debug)]
 pub struct Service {
     running: Running,
+    feeds: Feeds,
     verdicts: Counter<u64>,
     seconds: Histogram<f64>,
 }
@@ -30,11 +36,12 @@ pub struct Service {
 impl Service {
     /// The service and its instruments.
     #[must_use]
-    pub fn new(running: Running, metrics: &Metrics) -> Self {
+    pub(super) fn new(running: Running, feeds: Feeds, metrics: &Metrics) -> Self {
         let meter = metrics.meter("risk");
         let buckets = vec![0.000_01, 0.000_05, 0.000_1, 0.000_5, 0.001, 0.005, 0.01, 0.05];
         Self {
             running,
+            feeds,
             verdicts: meter.u64_counter("risk_verdicts_total").with_description("Checked orders by verdict").build(),
             seconds: meter.f64_histogram("risk_check_seconds").with_unit("s").with_boundaries(buckets).build(),
         }
@@ -50,14 +57,18 @@ impl Service {
 fn status(error: &RiskError) -> Status {
     let text = error.to_string();
     match error {
-        RiskError::Journal(_) | RiskError::NoProfile => Status::unavailable(text),
+        RiskError::Journal(_) | RiskError::Broken(_) | RiskError::NoProfile | RiskError::NotSeen { .. } => {
+            Status::unavailable(text)
+        }
+        // The operator may be about to name it.
+        RiskError::UnknownPolicy(_) => Status::unavailable(text),
         RiskError::Fenced { .. } => Status::failed_precondition(text),
-        RiskError::Gap { .. } => Status::data_loss(text),
         RiskError::Account { .. }
         | RiskError::OtherAccount { .. }
+        | RiskError::UnknownSymbol { .. }
+        | RiskError::TooMany { .. }
         | RiskError::Message(_)
-        | RiskError::Instrument(_)
-        | RiskError::Figures(_) => Status::invalid_argument(text),
+        | RiskError::Instrument(_) => Status::invalid_argument(text),
     }
 }
 
@@ -73,24 +84,60 @@ fn answer<T>(outcome: Result<Result<T, RiskError>, EngineEnded>) -> Result<Respo
 impl Risk for Service {
     async fn acquire(&self, request: Request<v1::AcquireRequest>) -> Result<Response<v1::AcquireReply>, Status> {
         let request = request.into_inner();
-        tracing::info!(policy = request.policy, "the account is acquired");
+        tracing::info!(policy = request.policy, "the orders of a policy are asked for");
         answer(self.running.call(move |engine| engine.acquire(&request)).await)
     }
 
-    async fn check_order(&self, request: Request<v1::OrderProposal>) -> Result<Response<v1::OrderVerdict>, Status> {
-        let (order, asked) = (request.into_inner(), Instant::now());
-        let outcome = self.running.call(move |engine| engine.check_order(&order)).await;
+    async fn place(&self, request: Request<v1::PlaceRequest>) -> Result<Response<v1::PlaceReply>, Status> {
+        let (request, asked, came_at) = (request.into_inner(), Instant::now(), arrival_clock());
+        let work = move |engine: &mut Engine| {
+            let now = Nanos(came_at.0.saturating_add(i64::try_from(asked.elapsed().as_nanos()).unwrap_or(i64::MAX)));
+            engine.place(&request, Arrival { came_at, now })
+        };
+        let outcome = self.running.call(work).await;
         self.seconds.record(asked.elapsed().as_secs_f64(), &[]);
-        if let Ok(Ok(verdict)) = &outcome {
-            let denial = if verdict.allowed { "allowed".to_owned() } else { verdict.denial.clone() };
-            self.verdicts.add(1, &[KeyValue::new("verdict", denial)]);
+        if let Ok(Ok(reply)) = &outcome {
+            for verdict in &reply.verdicts {
+                let denial = if verdict.allowed { "allowed".to_owned() } else { verdict.denial.clone() };
+                self.verdicts.add(1, &[KeyValue::new("verdict", denial)]);
+            }
         }
         answer(outcome)
     }
 
-    async fn report(&self, request: Request<v1::AccountReport>) -> Result<Response<v1::RiskState>, Status> {
-        let report = request.into_inner();
-        answer(self.running.call(move |engine| engine.report(&report)).await)
+    async fn cancel(&self, request: Request<v1::CancelRequest>) -> Result<Response<v1::EventsReply>, Status> {
+        let request = request.into_inner();
+        answer(self.running.call(move |engine| engine.cancel(&request)).await)
+    }
+
+    async fn events(&self, request: Request<v1::EventsRequest>) -> Result<Response<v1::EventsReply>, Status> {
+        let request = request.into_inner();
+        answer(self.running.call(move |engine| engine.events(&request)).await)
+    }
+
+    async fn meet(&self, request: Request<v1::MeetRequest>) -> Result<Response<v1::MeetReply>, Status> {
+        let request = request.into_inner();
+        let policy = request.owner.as_ref().map_or_else(String::new, |owner| owner.policy.clone());
+        let (sequence, mut state) = (request.sequence, self.running.watch());
+        let deadline = tokio::time::Instant::now() + PATIENCE;
+        let feed = self.running.call(move |engine| Ok(engine.feed_of(&policy))).await;
+        let own = match feed {
+            Ok(Ok(Some((feed, FeedKind::Replay)))) => {
+                let read = tokio::time::timeout_at(deadline, self.feeds.recorded(&feed, sequence)).await;
+                let read = read.map_err(|_| Status::unavailable(format!("bar {sequence} of feed {feed} has not come yet")))?;
+                Some(read.map_err(|error| Status::unavailable(error.to_string()))?)
+            }
+            _ => None,
+        };
+        loop {
+            let (asked, own) = (request.clone(), own.clone());
+            let outcome = self.running.call(move |engine| engine.meet(&asked, own.as_ref())).await;
+            if !matches!(&outcome, Ok(Err(RiskError::NotSeen { .. })))
+                || !matches!(tokio::time::timeout_at(deadline, state.changed()).await, Ok(Ok(())))
+            {
+                return answer(outcome);
+            }
+        }
     }
 
     type WatchStream = Pin<Box<dyn Stream<Item = Result<v1::RiskState, Status>> + Send>>;

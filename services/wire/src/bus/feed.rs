@@ -68,6 +68,16 @@ impl fmt::Display for FeedName {
     }
 }
 
+/// Whether the bars of a feed come as they happen.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum FeedKind {
+    /// They come as they happen: the arrival clock says how old they are.
+    #[default]
+    Live,
+    /// They are recorded: event time is the only clock.
+    Replay,
+}
+
 /// A bar with its place in the total order.
 #[derive(Clone, Debug, PartialEq)]
 pub struct SequencedBar {

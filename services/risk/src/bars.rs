@@ -1,0 +1,106 @@
+//! Bars at the gate: its own feed moves the venues and the marks, whatever execution says.
+
+use tradewind_core::time::Nanos;
+use tradewind_venue::adapter::Phase;
+use tradewind_wire::bus::{FeedKind, FeedName, SequencedBar};
+use tradewind_wire::convert::bar_from_wire;
+use tradewind_wire::v1;
+
+use crate::engine::{Engine, Proven};
+use crate::error::RiskError;
+use crate::record::{MetRecord, Record};
+
+impl Engine {
+    /// Lets the venue of the caller's policy meet a bar of the gate's own feed, in two steps when something trades at its
+    /// open, because the position is to be protected within the bar. A bar that was met already changes nothing.
+    ///
+    /// On a live feed bars meet the venue when they arrive ([`Engine::arrive`]); here the caller only hears what became of it.
+    ///
+    /// # Errors
+    /// [`RiskError::NotSeen`] while the gate's feed has not brought the bar, [`RiskError::Fenced`] and its kin,
+    /// [`RiskError::UnknownSymbol`], [`RiskError::Message`] for a bar that no market makes, [`RiskError::Journal`].
+    pub fn meet(&mut self, request: &v1::MeetRequest, own: Option<&SequencedBar>) -> Result<v1::MeetReply, RiskError> {
+        let proven = self.owner(request.owner.as_ref())?;
+        if self.state.account.is_none() {
+            return Err(RiskError::NoProfile);
+        }
+        let named = self.state.listings.symbols.iter().find(|(symbol, _)| symbol.as_str() == request.symbol);
+        let Some((symbol, listing)) = named.filter(|(_, listing)| listing.policy == proven.policy) else {
+            return Err(RiskError::UnknownSymbol { symbol: request.symbol.clone(), policy: proven.policy });
+        };
+        let mut done = listing.met.is_some_and(|met| request.sequence <= met.sequence);
+        if !done {
+            let own = own.filter(|own| own.sequence == request.sequence && own.bar.symbol == request.symbol);
+            let own = own.filter(|_| proven.kind == FeedKind::Replay);
+            let Some(own) = own else {
+                return Err(RiskError::NotSeen { symbol: request.symbol.clone(), sequence: request.sequence });
+            };
+            let bar = bar_from_wire(&own.bar, &listing.instrument)?;
+            if listing.met.is_some_and(|met| bar.index <= met.index || bar.close_time <= met.close_time) {
+                done = true;
+            } else {
+                let opened = listing.open.is_some_and(|open| open.index == bar.index);
+                // The answer to the open may have been lost: the range waits until what traded there is known and protected.
+                let acknowledged = request.owner.as_ref().map_or(0, |owner| owner.acknowledged);
+                if opened && acknowledged < proven.booked {
+                    return self.met(request, &proven, false);
+                }
+                let (policy, symbol, sequence) = (proven.policy.clone(), symbol.clone(), own.sequence);
+                let arrived_at = bar.close_time;
+                let met = MetRecord { policy, symbol, sequence, bar, phase: Phase::Open, arrived_at, events: Vec::new() };
+                done = self.meet_bar(met, opened, true)?;
+            }
+        }
+        self.met(request, &proven, done)
+    }
+
+    fn met(&mut self, request: &v1::MeetRequest, proven: &Proven, done: bool) -> Result<v1::MeetReply, RiskError> {
+        Ok(v1::MeetReply {
+            done,
+            events: self.unread(request.owner.as_ref(), &proven.policy)?,
+            positions: self.held(&proven.policy)?,
+            state: Some(self.state()),
+        })
+    }
+
+    /// A bar of a live feed has come: it meets the venue at once and moves the mark, with or without an owner.
+    ///
+    /// # Errors
+    /// [`RiskError::Message`] for a bar that no market makes: it is refused, nothing changes. [`RiskError::Journal`].
+    pub fn arrive(&mut self, feed: &FeedName, own: &SequencedBar, arrived_at: Nanos) -> Result<(), RiskError> {
+        if self.state.account.is_none() {
+            return Ok(());
+        }
+        let listed = self.state.listings.of_feed(feed).find(|(symbol, _)| symbol.as_str() == own.bar.symbol);
+        let Some((symbol, listing)) = listed else { return Ok(()) };
+        let bar = bar_from_wire(&own.bar, &listing.instrument)?;
+        let known = listing
+            .met
+            .is_some_and(|met| own.sequence <= met.sequence || bar.index <= met.index || bar.close_time <= met.close_time);
+        if known {
+            return Ok(());
+        }
+        let (policy, symbol, sequence) = (listing.policy.clone(), symbol.clone(), own.sequence);
+        let met = MetRecord { policy, symbol, sequence, bar, phase: Phase::Open, arrived_at, events: Vec::new() };
+        self.meet_bar(met, false, false).map(drop)
+    }
+
+    /// Meets what is left of a bar. False when its open traded and its range waits for protection.
+    fn meet_bar(&mut self, mut met: MetRecord, opened: bool, may_wait: bool) -> Result<bool, RiskError> {
+        let policy = met.policy.clone();
+        if !opened {
+            self.venues.meet(&policy, &met, Phase::Open)?;
+            let events = self.fresh(&policy);
+            if may_wait && !events.is_empty() {
+                self.stage(Record::Met(MetRecord { events, ..met }))?;
+                self.flush()?;
+                return Ok(false);
+            }
+        }
+        self.venues.meet(&policy, &met, Phase::Range)?;
+        (met.phase, met.events) = (Phase::Range, self.fresh(&policy));
+        self.stage(Record::Met(met))?;
+        self.flush()?;
+        Ok(true)
+    }
+}
