@@ -16,7 +16,8 @@ use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, error, warn};
 
-use super::context::{Context, Next, PassError};
+use super::context::Context;
+use super::pass::{Next, PassError};
 
 /// Passes of one controller that may run at once.
 const CONCURRENCY: u16 = 16;

@@ -5,6 +5,7 @@ pub mod context;
 pub mod differs;
 pub mod drive;
 pub mod model_checkpoint;
+pub mod pass;
 pub mod pods;
 pub mod pool;
 pub mod risk_profile;

@@ -3,11 +3,12 @@
 use k8s_openapi::api::apps::v1::StatefulSet;
 use k8s_openapi::api::core::v1::Pod;
 use kube::ResourceExt;
+use tradewind_crds::placement::{CpuMode, RolePlacement};
 use tradewind_crds::policy_status::PinningReport;
-use tradewind_crds::trading_policy::{CpuMode, RolePlacement};
 use tradewind_wire::v1::ProcessInfo;
 
-use super::context::{Context, PassError};
+use super::context::Context;
+use super::pass::PassError;
 use crate::runtime::brake::{Tripped, rejection};
 
 /// Whether all pods of the set that is wanted now are ready.

@@ -8,8 +8,8 @@ use kube::api::ListParams;
 use kube::{Api, Client, ResourceExt};
 use tradewind_crds::names::{LABEL_BUNDLE, LABEL_DEDICATED, LABEL_POLICY};
 
-use super::context::PassError;
 use super::differs::nanos;
+use super::pass::PassError;
 use crate::plan::placement::PoolNode;
 
 /// Pods of one policy whose bundle is no longer kept: they are on their way out and are not counted.

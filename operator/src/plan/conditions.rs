@@ -3,9 +3,10 @@
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use k8s_openapi::jiff::Timestamp;
 use tradewind_crds::conditions::{Condition, ConditionStatus, ConditionType, PolicyReason};
+use tradewind_crds::placement::CpuMode;
 use tradewind_crds::policy_status::PinningReport;
 use tradewind_crds::risk_profile::TradingState;
-use tradewind_crds::trading_policy::{CpuMode, TradingMode};
+use tradewind_crds::trading_policy::TradingMode;
 
 use super::rollout::{Outlook, State};
 

@@ -6,6 +6,7 @@
 //! process around them.
 
 mod account;
+pub mod active_policy;
 mod control;
 mod evidence;
 pub mod gates;

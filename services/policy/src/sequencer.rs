@@ -5,8 +5,9 @@
 
 use std::collections::BTreeMap;
 
+use crate::active_policy::ActivePolicy;
 use crate::gates::{GateInputs, first_refusal};
-use crate::orchestrator::{ActivePolicy, CostLevel, Inputs, PerformanceTag, evaluate};
+use crate::orchestrator::{CostLevel, Inputs, PerformanceTag, evaluate};
 use crate::regime::{MarketState, Regime, RegimeEngine};
 use crate::routing::candidate_drives;
 use tradewind_core::bar::Bar;

@@ -11,7 +11,8 @@ use tradewind_crds::ModelCheckpoint;
 use tradewind_crds::names::LABEL_CHECKPOINT;
 
 use super::apply::Apply;
-use super::context::{Context, Next, PassError};
+use super::context::Context;
+use super::pass::{Next, PassError};
 use crate::build::owner::Owner;
 use crate::build::verification;
 pub use report::Report;

@@ -12,13 +12,14 @@ use k8s_openapi::jiff::Timestamp;
 use kube::{Resource, ResourceExt};
 use tradewind_crds::conditions::RiskReason;
 use tradewind_crds::names::{self, LABEL_PROFILE};
-use tradewind_crds::trading_policy::{CpuMode, RolePlacement};
+use tradewind_crds::placement::{CpuMode, RolePlacement};
 use tradewind_crds::validation::{join, validate_risk_profile};
 use tradewind_crds::{ConditionType, RiskProfile};
 use tradewind_wire::v1::{ProcessInfo, RiskStatus};
 
 use super::apply::{Applied, Apply, certificate_stamp};
-use super::context::{Context, Next, PassError};
+use super::context::Context;
+use super::pass::{Next, PassError};
 use super::{pods, pool};
 use crate::build::certificates::{leaf, secret_name};
 use crate::build::owner::Owner;

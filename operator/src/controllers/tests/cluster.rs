@@ -17,7 +17,8 @@ use tradewind_wire::v1::{CpuPinning, PairedPnl, PolicyStatus, ProcessInfo, Revis
 
 use super::server::{Key, Server};
 use crate::build::settings::Settings;
-use crate::controllers::context::{Context, PassError};
+use crate::controllers::context::Context;
+use crate::controllers::pass::PassError;
 use crate::controllers::{model_checkpoint, risk_profile, trading_policy};
 use crate::runtime::authority::Authority;
 use crate::runtime::brake::Brake;

@@ -18,7 +18,8 @@ use crate::build::inference::{Bundle, InferenceChildren, SharedChildren, inferen
 use crate::build::owner::Owner;
 use crate::build::trading::{ProcessChildren, Trading, TradingChildren, trading};
 use crate::controllers::apply::{Applied, Apply, ApplyError, certificate_stamp};
-use crate::controllers::context::{Context, PassError};
+use crate::controllers::context::Context;
+use crate::controllers::pass::PassError;
 use crate::plan::bundle::spec_of;
 use crate::plan::rollout::Plan;
 

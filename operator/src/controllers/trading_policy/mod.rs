@@ -12,9 +12,10 @@ use k8s_openapi::jiff::Timestamp;
 use tradewind_crds::TradingPolicy;
 use tradewind_crds::conditions::PolicyReason;
 use tradewind_crds::names::{self, LABEL_POLICY};
-use tradewind_crds::trading_policy::CpuMode;
+use tradewind_crds::placement::CpuMode;
 
-use super::context::{Context, Next, PassError};
+use super::context::Context;
+use super::pass::{Next, PassError};
 use super::pool::{self, Leaving};
 use crate::build::owner::Owner;
 use crate::plan::bundle::Content;
@@ -109,7 +110,7 @@ async fn capacity(
 ) -> Result<Result<(), InsufficientPinnedCpu>, PassError> {
     let Wanted::Verified(wanted) = &world.wanted else { return Ok(Ok(())) };
     let mut asks = Vec::new();
-    let mut ask = |role: &str, what: String, placement: &tradewind_crds::trading_policy::RolePlacement| {
+    let mut ask = |role: &str, what: String, placement: &tradewind_crds::placement::RolePlacement| {
         if placement.mode == CpuMode::Pinned {
             asks.push(Ask { what, field: format!("spec.placement.{role}.cpus"), cpus: placement.cpus });
         }

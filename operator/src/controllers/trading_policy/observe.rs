@@ -6,13 +6,14 @@ use std::time::Duration;
 use tradewind_crds::TradingPolicy;
 use tradewind_crds::conditions::{ConditionType, PolicyReason};
 use tradewind_crds::names;
+use tradewind_crds::placement::RolePlacement;
 use tradewind_crds::policy_status::{Phase, PinningReport};
-use tradewind_crds::trading_policy::RolePlacement;
 use tradewind_wire::v1::{PolicyStatus, ProcessInfo, RevisionFigures};
 
 use super::endpoint;
 use crate::build::owner::Owner;
-use crate::controllers::context::{Context, PassError};
+use crate::controllers::context::Context;
+use crate::controllers::pass::PassError;
 use crate::controllers::pods;
 use crate::plan::bundle::Content;
 use crate::plan::conditions::DecisionEngine;

@@ -2,8 +2,8 @@
 
 use k8s_openapi::jiff::Timestamp;
 use tradewind_crds::conditions::{find_condition, set_condition};
+use tradewind_crds::placement::CpuMode;
 use tradewind_crds::policy_status::PinningReport;
-use tradewind_crds::trading_policy::CpuMode;
 use tradewind_crds::{ConditionStatus, ConditionType, TradingPolicy, TradingPolicyStatus, names};
 
 use super::children::AppliedChildren;
