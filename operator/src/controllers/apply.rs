@@ -57,7 +57,7 @@ pub struct Apply<'a> {
 }
 
 impl<'a> Apply<'a> {
-    /// For the children of `owner`, in the pass that began at `now`.
+    /// For the children of `owner`, in the reconcile that began at `now`.
     #[must_use]
     pub fn new(context: &'a Context, owner: &'a Owner, now: Timestamp) -> Self {
         Self { context, owner, now }
@@ -98,7 +98,7 @@ impl<'a> Apply<'a> {
     /// # Errors
     /// [`ApplyError`].
     pub async fn ensure_set(&self, mut wanted: StatefulSet) -> Result<Applied<StatefulSet>, ApplyError> {
-        // the brake may have tripped since this pass looked
+        // the brake may have tripped since this reconcile looked
         let tripped = self.context.brake.tripped(&self.owner.namespace, &wanted.name_any());
         if let (Some(tripped), Some(spec)) = (tripped, wanted.spec.as_mut())
             && !tripped.pause.is_zero()
@@ -189,7 +189,7 @@ impl<'a> Apply<'a> {
 }
 
 /// Start of validity of the certificate that the process will have: that of the stored one while it is current, else that of
-/// the one that this pass issues. It is an annotation of the pod, so a renewed certificate restarts it.
+/// the one that this reconcile issues. It is an annotation of the pod, so a renewed certificate restarts it.
 #[must_use]
 pub fn certificate_stamp(context: &Context, namespace: &str, secret: &str, request: &LeafRequest, now: Timestamp) -> String {
     context

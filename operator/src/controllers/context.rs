@@ -1,4 +1,4 @@
-//! What a pass may use.
+//! What a reconcile may use.
 
 use std::sync::Arc;
 
@@ -13,7 +13,7 @@ use crate::runtime::polls::Polls;
 use crate::runtime::status_writer::StatusWriter;
 use crate::runtime::writes::Writes;
 
-/// Everything that a pass may use.
+/// Everything that a reconcile may use.
 #[derive(Debug)]
 pub struct Context {
     /// Reads.

@@ -1,6 +1,6 @@
 //! The planner: what should happen next, as pure functions. No client, no clock, no chance.
 //!
-//! One pass of the controller looks like this:
+//! One reconcile of the controller looks like this:
 //!
 //! 1. [`bundle::revision`] names what the spec asks for (digests, thresholds, placement, image).
 //! 2. [`rollout::step`] takes the state held in status, what was observed and the evidence, and answers with the

@@ -1,6 +1,5 @@
 //! Status, conditions and events of a policy.
 
-use k8s_openapi::jiff::Timestamp;
 use tradewind_crds::conditions::{find_condition, set_condition};
 use tradewind_crds::placement::CpuMode;
 use tradewind_crds::policy_status::PinningReport;
@@ -8,7 +7,9 @@ use tradewind_crds::{ConditionStatus, ConditionType, TradingPolicy, TradingPolic
 
 use super::children::AppliedChildren;
 use super::dereference::World;
-use super::observe::{Observed, pod_name};
+use super::observe::Observed;
+use super::process_state::pod_name;
+use super::stage::{Found, Reconcile};
 use crate::plan::bundle::Content;
 use crate::plan::conditions::{condition, cpu_pinned, of_rollout, trading_allowed};
 use crate::plan::rollout::Plan;
@@ -16,13 +17,13 @@ use crate::runtime::events::Notice;
 
 /// What the status has to be, and what to say about the change.
 pub(super) fn status(
-    policy: &TradingPolicy,
-    world: &World,
-    observed: &Observed,
+    reconcile: &Reconcile<'_>,
+    found: &Found<'_>,
     plan: &Plan,
     applied: &AppliedChildren,
-    now: Timestamp,
 ) -> (TradingPolicyStatus, Vec<Notice>) {
+    let Reconcile { policy, now, .. } = *reconcile;
+    let Found { world, observed, .. } = *found;
     let before = policy.status.clone().unwrap_or_default();
     let mut status = before.clone();
     let generation = policy.metadata.generation;
@@ -72,9 +73,9 @@ fn pinning(policy: &TradingPolicy, before: &TradingPolicyStatus, observed: &Obse
     let kept = [&plan.next.stable, &plan.next.candidate].into_iter().flatten();
     let mut pods: Vec<String> = kept.map(|revision| pod_name(&names::inference(name, &revision.bundle))).collect();
     pods.push(pod_name(&names::execution(name)));
-    let known = before.pinning.iter().filter(|report| observed.unheard.contains(&report.pod_name));
+    let known = before.pinning.iter().filter(|report| observed.is_undecided(&report.pod_name));
     let mut reports: Vec<PinningReport> =
-        observed.pinning.iter().chain(known).filter(|report| pods.contains(&report.pod_name)).cloned().collect();
+        observed.pinning().chain(known).filter(|report| pods.contains(&report.pod_name)).cloned().collect();
     reports.sort_by(|a, b| a.pod_name.cmp(&b.pod_name));
     reports
 }

@@ -106,7 +106,7 @@ pub struct Plan {
     /// Whether `next` differs from the state before; call again at once after it was written.
     pub changed: bool,
     /// When to look again though nothing changed; `None`: only on a change.
-    pub look_again: Option<Duration>,
+    pub requeue_after: Option<Duration>,
     /// What to say in Ready, Reconciling, Stalled and RolloutProgressing.
     pub outlook: Outlook,
 }
@@ -187,13 +187,13 @@ impl Machine<'_> {
         });
         let sweep = !changed && (acknowledged || rollout.stable_bundle.is_empty() || self.in_step() >= SWEEP_AFTER);
         let outlook = self.outlook();
-        let look_again = match rollout.phase {
+        let requeue_after = match rollout.phase {
             Phase::Shadowing | Phase::Canary | Phase::Promoting | Phase::RollingBack => Some(Duration::from_secs(1)),
             Phase::Paused => Some(Duration::from_secs(5)),
             _ if !sweep => Some(Duration::from_secs(2)),
             _ if outlook.stalled && outlook.reason == PolicyReason::InsufficientPinnedCPU => Some(Duration::from_secs(15)),
             _ => None,
         };
-        Plan { keep, sweep, events: self.events, changed, look_again, outlook, next: self.state }
+        Plan { keep, sweep, events: self.events, changed, requeue_after, outlook, next: self.state }
     }
 }

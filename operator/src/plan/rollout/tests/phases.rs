@@ -206,7 +206,7 @@ fn too_few_free_cpus_stall_before_anything_is_created_and_the_stable_serves() {
         (Phase::Verifying, Reason::InsufficientPinnedCPU, true)
     );
     assert!(plan.outlook.message.contains("asks for 4") && plan.outlook.message.contains("keeps serving"));
-    assert!(plan.look_again.is_some(), "nobody would notice that CPUs became free");
+    assert!(plan.requeue_after.is_some(), "nobody would notice that CPUs became free");
     assert_eq!(world.pods.len(), 1);
     world.capacity = Ok(());
     world.settle();
@@ -298,7 +298,7 @@ fn a_five_step_rollout_needs_at_most_twelve_writes_and_healthy_needs_none() {
     let before = world.writes;
     for _ in 0..600 {
         let plan = world.tick();
-        assert!(!plan.changed && plan.look_again.is_none());
+        assert!(!plan.changed && plan.requeue_after.is_none());
     }
     assert_eq!(world.writes, before);
 }

@@ -1,4 +1,4 @@
-//! How a pass ends: done, again after a while, or with an error.
+//! How a reconcile ends: it awaits a change, is requeued after a while, or fails.
 
 use std::time::Duration;
 
@@ -10,13 +10,13 @@ use crate::build::owner::NotStored;
 use crate::runtime::status_writer::StatusError;
 use crate::runtime::writes::WriteError;
 
-/// How a pass that went well ends.
+/// How a reconcile that went well ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Next {
     /// Nothing to do until something changes.
-    Done,
+    AwaitChange,
     /// Something is awaited that no watch announces.
-    LookAgain(Duration),
+    Requeue(Duration),
 }
 
 impl Next {
@@ -24,9 +24,9 @@ impl Next {
     #[must_use]
     pub fn sooner(self, other: Self) -> Self {
         match (self, other) {
-            (Self::LookAgain(a), Self::LookAgain(b)) => Self::LookAgain(a.min(b)),
-            (Self::LookAgain(a), Self::Done) | (Self::Done, Self::LookAgain(a)) => Self::LookAgain(a),
-            (Self::Done, Self::Done) => Self::Done,
+            (Self::Requeue(a), Self::Requeue(b)) => Self::Requeue(a.min(b)),
+            (Self::Requeue(a), Self::AwaitChange) | (Self::AwaitChange, Self::Requeue(a)) => Self::Requeue(a),
+            (Self::AwaitChange, Self::AwaitChange) => Self::AwaitChange,
         }
     }
 }
@@ -34,15 +34,15 @@ impl Next {
 impl From<Next> for Action {
     fn from(next: Next) -> Self {
         match next {
-            Next::Done => Self::await_change(),
-            Next::LookAgain(after) => Self::requeue(after),
+            Next::AwaitChange => Self::await_change(),
+            Next::Requeue(after) => Self::requeue(after),
         }
     }
 }
 
-/// Why a pass failed.
+/// Why a reconcile failed.
 #[derive(Debug, thiserror::Error)]
-pub enum PassError {
+pub enum ReconcileError {
     /// The object lacks what the API server fills in.
     #[error(transparent)]
     NotStored(#[from] NotStored),
@@ -71,7 +71,7 @@ pub enum PassError {
     Encode(#[from] serde_json::Error),
 }
 
-impl PassError {
+impl ReconcileError {
     /// Static category for metrics.
     #[must_use]
     pub fn category(&self) -> &'static str {
