@@ -109,7 +109,7 @@ closed_list! {
         ReduceOnly,
         /// The feed has brought no bar to decide yet.
         WaitingForBars,
-        /// The decision engine does not answer.
+        /// The decider does not answer.
         Unreachable,
     }
 }

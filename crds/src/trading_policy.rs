@@ -168,7 +168,7 @@ pub struct TradingPolicySpec {
     #[schemars(extend("x-kubernetes-validations" = schema::rules(&[("self == oldSelf", "'spec.storage cannot be changed: the volumes of a StatefulSet are fixed when it is created'")])))]
     pub storage: Storage,
 
-    /// Stops new orders of this policy at once, without the operator: the policy process reads it itself.
+    /// Stops new orders of this policy at once, without the operator: the decider reads it itself.
     /// Working entries are cancelled; protective orders stay.
     #[serde(default)]
     pub halt: bool,

@@ -148,7 +148,7 @@ impl SymbolState {
     }
 }
 
-/// The decision engine of one policy.
+/// The decider of one policy.
 pub struct Engine {
     settings: Settings,
     symbols: BTreeMap<Symbol, SymbolState>,

@@ -29,7 +29,7 @@ pub enum PipelineError {
     /// What inference answered.
     #[error(transparent)]
     Answer(#[from] AnswerError),
-    /// The decision engine.
+    /// The decider.
     #[error("policy: {0}")]
     Policy(#[from] SequencerError),
     /// The comparison.
@@ -54,7 +54,7 @@ pub enum PipelineError {
 
 /// The journals of all engines.
 pub struct Journals {
-    /// Of the decision engine.
+    /// Of the decider.
     pub decisions: Box<dyn Log<Entry>>,
     /// Of execution.
     pub execution: Box<dyn Log<tradewind_execution::Record>>,
@@ -82,7 +82,7 @@ impl Journals {
 /// Journals in memory; clones share what is written.
 #[derive(Clone, Debug, Default)]
 pub struct MemoryJournals {
-    /// Of the decision engine.
+    /// Of the decider.
     pub decisions: MemoryLog<Entry>,
     /// Of execution.
     pub execution: MemoryLog<tradewind_execution::Record>,
@@ -178,7 +178,7 @@ impl Pipeline {
         self.policy.last_sequence()
     }
 
-    /// The decision engine.
+    /// The decider.
     #[must_use]
     pub const fn policy(&self) -> &tradewind_policy::Engine {
         &self.policy

@@ -44,7 +44,7 @@ pub(super) fn pass_time(seconds: i64) {
     NOW.set(NOW.get() + seconds);
 }
 
-/// What the decision engine reports.
+/// What the decider reports.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Evidence {
     Good,
@@ -366,16 +366,16 @@ impl Operator {
         self.listen(cluster);
         for checkpoint in self.context.caches.checkpoints.list(|_| true) {
             let checkpoint: ModelCheckpoint = checkpoint.0.clone().unwrap();
-            model_checkpoint::reconcile(Arc::new(checkpoint), Arc::clone(&self.context)).await?;
+            Box::pin(model_checkpoint::reconcile(Arc::new(checkpoint), Arc::clone(&self.context))).await?;
         }
         for profile in self.context.caches.profiles.list(|_| true) {
             let profile: RiskProfile = profile.0.clone().unwrap();
-            risk_profile::reconcile(Arc::new(profile), Arc::clone(&self.context)).await?;
+            Box::pin(risk_profile::reconcile(Arc::new(profile), Arc::clone(&self.context))).await?;
         }
         self.sync(cluster);
         for policy in self.context.caches.policies.list(|_| true) {
             let policy: TradingPolicy = policy.0.clone().unwrap();
-            trading_policy::reconcile(Arc::new(policy), Arc::clone(&self.context)).await?;
+            Box::pin(trading_policy::reconcile(Arc::new(policy), Arc::clone(&self.context))).await?;
         }
         Ok(())
     }

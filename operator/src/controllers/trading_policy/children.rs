@@ -9,8 +9,9 @@ use k8s_openapi::jiff::Timestamp;
 use tradewind_crds::names;
 use tradewind_crds::policy_status::Revision;
 
+use super::found::Found;
 use super::observe::Observed;
-use super::stage::{Found, Reconcile};
+use super::reconcile::Reconcile;
 use crate::build::certificates::{leaf, secret_name};
 use crate::build::config::{BundleContent, UnusableSpec, bundle_json, trading_json};
 use crate::build::disruption::budget;
@@ -51,8 +52,8 @@ pub(super) async fn apply(reconcile: &Reconcile<'_>, found: &Found<'_>, plan: &P
         done.inference.push((revision.bundle.clone(), set));
     }
     let engine = names::policy_engine(&owner.name);
-    let wanted = may_run && !plan.keep.is_empty();
-    if let (true, Some(profile)) = (wanted, world.profile()) {
+    let desired = may_run && !plan.keep.is_empty();
+    if let (true, Some(profile)) = (desired, world.profile()) {
         let config = trading_json(owner, &policy.spec, &profile.spec)?;
         let execution = names::execution(&owner.name);
         let stamps = [stamp(context, owner, &engine, now), stamp(context, owner, &execution, now)];
@@ -66,7 +67,7 @@ pub(super) async fn apply(reconcile: &Reconcile<'_>, found: &Found<'_>, plan: &P
         apply_trading(&apply, trading(owner, &context.settings, &inputs)).await?;
         apply.ensure(budget(owner, owner.name.clone())).await?;
     }
-    done.runs = wanted || context.caches.stateful_sets.get(&owner.namespace, &engine).is_some();
+    done.runs = desired || context.caches.stateful_sets.get(&owner.namespace, &engine).is_some();
     if plan.sweep {
         sweep(&apply, owner, plan).await?;
     }

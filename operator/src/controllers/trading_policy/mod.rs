@@ -2,9 +2,10 @@
 
 mod children;
 mod dereference;
+mod found;
 mod observe;
 mod process_state;
-mod stage;
+mod reconcile;
 mod status;
 
 use std::sync::Arc;
@@ -21,10 +22,11 @@ use super::pool::{self, Leaving};
 use crate::build::owner::Owner;
 use crate::plan::bundle::Content;
 use crate::plan::placement::{Ask, InsufficientPinnedCpu, fit};
-use crate::plan::rollout::{Inputs, Plan, State, Wanted, step};
+use crate::plan::rollout::{Desired, Inputs, Plan, State, step};
 use dereference::World;
+use found::Found;
 use observe::Observed;
-use stage::{Found, Reconcile};
+use reconcile::Reconcile;
 
 /// Reconciles one policy.
 ///
@@ -36,14 +38,14 @@ pub async fn reconcile(policy: Arc<TradingPolicy>, context: Arc<Context>) -> Res
     let state = State::from_status(policy.status.as_ref());
     // dereference
     let world = World::read(&policy, &context);
-    let observed = Observed::look(&reconcile, &state).await?;
+    let observed = Box::pin(Observed::look(&reconcile, &state)).await?;
     // validate
     let blocked = world.blocked(&policy, &state, &observed.stable_pods(&state));
     let found = Found { world: &world, observed: &observed, state: &state, blocked: blocked.as_ref() };
     // plan
     let plan = plan(&reconcile, &found).await?;
     // build, apply
-    let applied = children::apply(&reconcile, &found, &plan).await?;
+    let applied = Box::pin(children::apply(&reconcile, &found, &plan)).await?;
     // status
     observed.ask(&reconcile, &plan, applied.runs);
     if observed.undecided() && !plan.changed && policy.status.is_some() && observed.brake_pause().is_none() {
@@ -73,7 +75,7 @@ async fn plan(reconcile: &Reconcile<'_>, found: &Found<'_>) -> Result<Plan, Reco
     let (observed, state) = (found.observed, found.state);
     let inputs = |capacity| Inputs {
         spec: &reconcile.policy.spec,
-        wanted: found.world.wanted.clone(),
+        desired: found.world.desired.clone(),
         blocked: found.blocked.cloned(),
         stable_pods: observed.stable_pods(state),
         candidate_pods: observed.candidate_pods(),
@@ -96,15 +98,15 @@ async fn plan(reconcile: &Reconcile<'_>, found: &Found<'_>) -> Result<Plan, Reco
 async fn capacity(reconcile: &Reconcile<'_>, found: &Found<'_>) -> Result<Result<(), InsufficientPinnedCpu>, ReconcileError> {
     let Reconcile { policy, owner, context, .. } = *reconcile;
     let Found { world, observed, state, .. } = *found;
-    let Wanted::Verified(wanted) = &world.wanted else { return Ok(Ok(())) };
+    let Desired::Verified(desired) = &world.desired else { return Ok(Ok(())) };
     let mut asks = Vec::new();
     let mut ask = |role: &str, what: String, placement: &RolePlacement| {
         if placement.mode == CpuMode::Pinned {
             asks.push(Ask { what, field: format!("spec.placement.{role}.cpus"), cpus: placement.cpus });
         }
     };
-    if let Ok(content) = Content::of_revision(wanted) {
-        ask("inference", format!("inference of bundle {}", wanted.bundle), &content.placement.inference);
+    if let Ok(content) = Content::of_revision(desired) {
+        ask("inference", format!("inference of bundle {}", desired.bundle), &content.placement.inference);
     }
     if !observed.execution_placed() {
         ask("execution", "execution".to_owned(), &policy.spec.placement.execution);

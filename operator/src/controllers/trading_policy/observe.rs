@@ -9,12 +9,12 @@ use tradewind_wire::v1::{PolicyStatus, RevisionFigures};
 
 use super::endpoint;
 use super::process_state::{ProcessState, Voice, pod_name};
-use super::stage::Reconcile;
+use super::reconcile::Reconcile;
 use crate::build::owner::Owner;
 use crate::controllers::outcome::ReconcileError;
 use crate::controllers::pods;
 use crate::plan::bundle::Content;
-use crate::plan::conditions::DecisionEngine;
+use crate::plan::conditions::Decider;
 use crate::plan::evidence::{Evidence, Figures, Paired};
 use crate::plan::rollout::{Plan, Pods, State};
 use crate::runtime::polls::{Answer, Asked, Heard, OwnerKey, Question};
@@ -108,13 +108,13 @@ impl Observed {
     }
 
     /// What is known of the decider; one that was heard before and misses an answer still decides.
-    pub(super) fn engine(&self, decided: bool) -> DecisionEngine<'_> {
+    pub(super) fn decider(&self, decided: bool) -> Decider<'_> {
         match &self.decider.voice {
-            Voice::Answers(evidence) if evidence.bars_decided == 0 => DecisionEngine::WithoutBars(&evidence.waiting_for),
-            Voice::Answers(_) => DecisionEngine::Decides,
-            _ if self.undecided() && decided => DecisionEngine::Decides,
-            _ if self.undecided() || self.decider.pods != Pods::Ready => DecisionEngine::Starting,
-            _ => DecisionEngine::Silent,
+            Voice::Answers(evidence) if evidence.bars_decided == 0 => Decider::WithoutBars(&evidence.waiting_for),
+            Voice::Answers(_) => Decider::Decides,
+            _ if self.undecided() && decided => Decider::Decides,
+            _ if self.undecided() || self.decider.pods != Pods::Ready => Decider::Starting,
+            _ => Decider::Silent,
         }
     }
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 use tradewind_crds::TradingPolicy;
 use tradewind_crds::conditions::{ConditionType, PolicyReason};
 
-use super::stage::Reconcile;
+use super::reconcile::Reconcile;
 use crate::controllers::outcome::ReconcileError;
 use crate::controllers::pods;
 use crate::plan::rollout::Pods;
@@ -47,7 +47,8 @@ impl<T> ProcessState<T> {
         heard: &Heard,
         read: impl FnOnce(&Answer) -> Option<T>,
     ) -> Result<Self, ReconcileError> {
-        let (pods, tripped) = observe_pods(reconcile, &set).await?;
+        // on the heap: a reconcile looks at four processes, and its future lives on the stack of a worker
+        let (pods, tripped) = Box::pin(observe_pods(reconcile, &set)).await?;
         let voice = match heard.current().and_then(read) {
             Some(answer) => Voice::Answers(answer),
             None if pods != Pods::Absent && heard.undecided() => Voice::Undecided,

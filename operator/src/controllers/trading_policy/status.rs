@@ -7,9 +7,10 @@ use tradewind_crds::{ConditionStatus, ConditionType, TradingPolicy, TradingPolic
 
 use super::children::AppliedChildren;
 use super::dereference::World;
+use super::found::Found;
 use super::observe::Observed;
 use super::process_state::pod_name;
-use super::stage::{Found, Reconcile};
+use super::reconcile::Reconcile;
 use crate::plan::bundle::Content;
 use crate::plan::conditions::{condition, cpu_pinned, of_rollout, trading_allowed};
 use crate::plan::rollout::Plan;
@@ -44,8 +45,8 @@ pub(super) fn status(
     let halted = profile.is_some_and(|profile| profile.spec.halt);
     let traded = find_condition(&before.conditions, ConditionType::TradingAllowed)
         .is_some_and(|condition| condition.status == ConditionStatus::True);
-    let engine = (observed.engine(traded), policy.spec.feed.as_str());
-    let (allowed, reason, message) = trading_allowed(policy.spec.trading, policy.spec.halt, halted, state, serving, engine);
+    let decider = (observed.decider(traded), policy.spec.feed.as_str());
+    let (allowed, reason, message) = trading_allowed(policy.spec.trading, policy.spec.halt, halted, state, serving, decider);
     all.push(condition(ConditionType::TradingAllowed, allowed, reason, message, generation, now));
     for condition in all {
         set_condition(&mut status.conditions, condition);

@@ -4,13 +4,13 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 /// The top folder of the repository.
-pub fn root() -> PathBuf {
+pub(crate) fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
 }
 
 /// Paths and texts of the tracked files whose names end in one of `extensions`; a file that is deleted but not yet committed
 /// is left out.
-pub fn texts(extensions: &[&str]) -> Vec<(String, String)> {
+pub(crate) fn texts(extensions: &[&str]) -> Vec<(String, String)> {
     let listed = Command::new("git")
         .args(["-c", "safe.directory=*", "ls-files", "-z", "--"])
         .args(extensions.iter().map(|extension| format!("*.{extension}")))

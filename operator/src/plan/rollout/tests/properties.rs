@@ -70,9 +70,9 @@ impl World {
             H::Tick | H::KilledBeforeTheWrite | H::KilledBeforeTheSweep => self.checked_tick(what),
             H::Want(digit) => self.want(digit),
             H::CheckpointVanishes => {
-                self.wanted = Some(Wanted::Waiting("gone".into()));
+                self.desired = Some(Desired::Waiting("gone".into()));
             }
-            H::CheckpointReturns => self.wanted = None,
+            H::CheckpointReturns => self.desired = None,
             H::Quality(quality) => self.quality = quality,
             H::Bars(bars) => self.bars_in_step = bars,
             H::Pause(paused) => self.spec.rollout.paused = paused,
@@ -186,7 +186,7 @@ proptest! {
             world.happen(what);
         }
         world.happen(Happening::ClearVerbs);
-        world.wanted = None;
+        world.desired = None;
         world.capacity = Ok(());
         world.blocked = None;
         world.new_pods = Pods::Ready;
