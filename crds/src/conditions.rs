@@ -1,7 +1,7 @@
 //! Conditions of the three resources and the closed lists of their reasons.
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
-use schemars::JsonSchema;
+use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::{Deserialize, Serialize};
 
 use crate::closed_list::closed_list;
@@ -109,7 +109,7 @@ closed_list! {
         ReduceOnly,
         /// The feed has brought no bar to decide yet.
         WaitingForBars,
-        /// The decision engine does not answer.
+        /// The decider does not answer.
         Unreachable,
     }
 }
@@ -250,6 +250,11 @@ pub fn set_condition(conditions: &mut Vec<Condition>, mut new: Condition) {
 #[must_use]
 pub fn find_condition(conditions: &[Condition], r#type: ConditionType) -> Option<&Condition> {
     conditions.iter().find(|c| c.r#type == r#type)
+}
+
+/// Schema of a list of conditions: one of each type.
+pub(crate) fn list(generator: &mut SchemaGenerator) -> Schema {
+    schema::list_map::<Condition>(generator, "type", 0, 16)
 }
 
 #[cfg(test)]

@@ -16,6 +16,7 @@ pub mod conditions;
 pub mod generate;
 pub mod model_checkpoint;
 pub mod names;
+pub mod placement;
 pub mod policy_status;
 pub mod process_files;
 pub mod risk_profile;

@@ -3,11 +3,11 @@
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use kube::CustomResource;
 use kube::core::cel::Message;
-use schemars::JsonSchema;
+use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::{Deserialize, Serialize};
 
 use crate::closed_list::closed_list;
-use crate::conditions::{CheckpointReason, Condition};
+use crate::conditions::{self, CheckpointReason, Condition};
 use crate::schema;
 
 fn says(expression: &str) -> Message {
@@ -121,7 +121,7 @@ pub struct ModelCheckpointStatus {
     #[schemars(schema_with = "schema::optional_time")]
     pub verified_at: Option<Time>,
     /// Ready, Reconciling, Stalled (kstatus), Verified.
-    #[schemars(schema_with = "schema::conditions")]
+    #[schemars(schema_with = "conditions::list")]
     pub conditions: Vec<Condition>,
 }
 
@@ -155,7 +155,7 @@ pub struct Figures {
     pub latency_p99_us: Option<i64>,
     /// Figures of the training that the manifest states; not checked by the verification.
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    #[schemars(schema_with = "schema::metrics")]
+    #[schemars(schema_with = "metrics")]
     pub metrics: Vec<Metric>,
 }
 
@@ -169,4 +169,8 @@ pub struct Metric {
     /// Value as decimal text.
     #[schemars(length(max = 64))]
     pub value: String,
+}
+
+fn metrics(generator: &mut SchemaGenerator) -> Schema {
+    schema::list_map::<Metric>(generator, "name", 0, 16)
 }

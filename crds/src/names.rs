@@ -22,7 +22,7 @@ pub const LABEL_DEDICATED: &str = "tradewind.dev/dedicated";
 /// Annotation of a bundle's config map with the revision it was made from.
 pub const ANNOTATION_REVISION: &str = "tradewind.dev/revision";
 
-/// StatefulSet and Service of the decision engine.
+/// StatefulSet and Service of the decider.
 #[must_use]
 pub fn policy_engine(policy: &str) -> String {
     format!("{policy}-policy")

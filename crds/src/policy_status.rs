@@ -1,11 +1,12 @@
 //! Status of a `TradingPolicy`: written by the operator only, and only when something changed.
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
-use schemars::JsonSchema;
+use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::{Deserialize, Serialize};
 
 use crate::closed_list::closed_list;
-use crate::conditions::{Condition, PolicyReason};
+use crate::conditions::{self, Condition, PolicyReason};
+use crate::placement::CpuMode;
 use crate::schema;
 
 closed_list! {
@@ -75,7 +76,7 @@ pub struct TradingPolicyStatus {
     #[schemars(length(max = 1024))]
     pub summary: Option<String>,
     /// Ready, Reconciling, Stalled (kstatus), CpuPinned, RolloutProgressing, TradingAllowed.
-    #[schemars(schema_with = "schema::conditions")]
+    #[schemars(schema_with = "conditions::list")]
     pub conditions: Vec<Condition>,
     /// The bundle that serves.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -87,10 +88,10 @@ pub struct TradingPolicyStatus {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub rollout: Option<RolloutStatus>,
     /// CPUs asked and granted, as the processes themselves report.
-    #[schemars(schema_with = "schema::pinning")]
+    #[schemars(schema_with = "pinning")]
     pub pinning: Vec<PinningReport>,
     /// Finished rollouts, newest first, at most 10.
-    #[schemars(schema_with = "schema::history")]
+    #[schemars(schema_with = "history")]
     pub history: Vec<HistoryEntry>,
     /// The newest bundle that was rolled back; it is not tried again until the spec names another one.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -205,7 +206,7 @@ pub struct RolloutStatus {
     pub rollback_message: Option<String>,
     /// Newest verdict of each gate with its evidence; refreshed on a change of step or verdict.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    #[schemars(schema_with = "schema::verdicts")]
+    #[schemars(schema_with = "verdicts")]
     pub verdicts: Vec<GateVerdict>,
 }
 
@@ -256,7 +257,7 @@ pub struct PinningReport {
     #[schemars(length(max = 253))]
     pub pod_name: String,
     /// Pinned or Shared, as asked.
-    pub mode: crate::trading_policy::CpuMode,
+    pub mode: CpuMode,
     /// CPUs asked for.
     #[schemars(range(min = 0))]
     pub asked: i64,
@@ -308,4 +309,17 @@ pub struct RolledBack {
     /// When the verdict fell.
     #[schemars(schema_with = "schema::time")]
     pub at: Time,
+}
+
+/// Schema of the reports of pods, found by their names.
+pub(crate) fn pinning(generator: &mut SchemaGenerator) -> Schema {
+    schema::list_map::<PinningReport>(generator, "podName", 0, 16)
+}
+
+fn verdicts(generator: &mut SchemaGenerator) -> Schema {
+    schema::list_map::<GateVerdict>(generator, "gate", 0, 8)
+}
+
+fn history(generator: &mut SchemaGenerator) -> Schema {
+    schema::atomic::<HistoryEntry>(generator, 10)
 }

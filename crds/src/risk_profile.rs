@@ -7,10 +7,10 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::closed_list::closed_list;
-use crate::conditions::Condition;
-use crate::policy_status::PinningReport;
+use crate::conditions::{self, Condition};
+use crate::placement::{RolePlacement, Storage};
+use crate::policy_status::{self, PinningReport};
 use crate::schema;
-use crate::trading_policy::{RolePlacement, Storage};
 use crate::units::{Decimal, DurationText};
 
 fn says(expression: &str) -> Message {
@@ -150,7 +150,7 @@ pub struct RiskProfileStatus {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub observed_generation: Option<i64>,
     /// Ready, Reconciling, Stalled (kstatus), LimitsInForce, TradingAllowed, CpuPinned.
-    #[schemars(schema_with = "schema::conditions")]
+    #[schemars(schema_with = "conditions::list")]
     pub conditions: Vec<Condition>,
     /// State of the account.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -184,7 +184,7 @@ pub struct RiskProfileStatus {
     #[schemars(schema_with = "schema::optional_time")]
     pub last_transition: Option<Time>,
     /// CPUs asked and granted, as the process itself reports.
-    #[schemars(schema_with = "schema::pinning")]
+    #[schemars(schema_with = "policy_status::pinning")]
     pub pinning: Vec<PinningReport>,
 }
 

@@ -1,10 +1,11 @@
 //! Complete and valid objects for tests, in the form of the sample manifests.
 
 use crate::model_checkpoint::{CheckpointSource, ModelCheckpoint, ModelCheckpointSpec, ModelRole};
+use crate::placement::{CpuMode, Placement, RolePlacement, Storage};
 use crate::risk_profile::{HaltMode, Limits, RiskProfile, RiskProfileSpec};
 use crate::trading_policy::{
-    CanaryStep, CpuMode, InstrumentSpec, ModelSource, Models, ObjectRef, PaperVenue, Placement, PolicyMode, RolePlacement,
-    RolloutSpec, Sizing, Storage, StrategicSpec, TacticalSpec, TradingMode, TradingPolicy, TradingPolicySpec,
+    CanaryStep, InstrumentSpec, ModelSource, Models, ObjectRef, PaperVenue, PolicyMode, RolloutSpec, Sizing, StrategicSpec,
+    TacticalSpec, TradingMode, TradingPolicy, TradingPolicySpec,
 };
 use crate::units::{Decimal, DurationText};
 

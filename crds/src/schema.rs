@@ -1,9 +1,9 @@
-//! Pieces of schema that a derive cannot express: list kinds, times.
+//! Pieces of schema that a derive cannot express: list kinds, times. The lists themselves stand beside their types.
 
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 
 /// A list whose items are found by one key; the API server refuses doubles.
-fn list_map<T: JsonSchema>(generator: &mut SchemaGenerator, key: &str, min: u32, max: u32) -> Schema {
+pub(crate) fn list_map<T: JsonSchema>(generator: &mut SchemaGenerator, key: &str, min: u32, max: u32) -> Schema {
     json_schema!({
         "type": "array",
         "items": generator.subschema_for::<T>(),
@@ -15,7 +15,7 @@ fn list_map<T: JsonSchema>(generator: &mut SchemaGenerator, key: &str, min: u32,
 }
 
 /// A list that is replaced as a whole.
-fn atomic<T: JsonSchema>(generator: &mut SchemaGenerator, max: u32) -> Schema {
+pub(crate) fn atomic<T: JsonSchema>(generator: &mut SchemaGenerator, max: u32) -> Schema {
     json_schema!({
         "type": "array",
         "items": generator.subschema_for::<T>(),
@@ -24,38 +24,10 @@ fn atomic<T: JsonSchema>(generator: &mut SchemaGenerator, max: u32) -> Schema {
     })
 }
 
-pub(crate) fn instruments(generator: &mut SchemaGenerator) -> Schema {
-    list_map::<crate::trading_policy::InstrumentSpec>(generator, "symbol", 1, 16)
-}
-
-pub(crate) fn steps(generator: &mut SchemaGenerator) -> Schema {
-    atomic::<crate::trading_policy::CanaryStep>(generator, 10)
-}
-
-pub(crate) fn conditions(generator: &mut SchemaGenerator) -> Schema {
-    list_map::<crate::conditions::Condition>(generator, "type", 0, 16)
-}
-
-pub(crate) fn verdicts(generator: &mut SchemaGenerator) -> Schema {
-    list_map::<crate::policy_status::GateVerdict>(generator, "gate", 0, 8)
-}
-
-pub(crate) fn pinning(generator: &mut SchemaGenerator) -> Schema {
-    list_map::<crate::policy_status::PinningReport>(generator, "podName", 0, 16)
-}
-
-pub(crate) fn history(generator: &mut SchemaGenerator) -> Schema {
-    atomic::<crate::policy_status::HistoryEntry>(generator, 10)
-}
-
 pub(crate) fn denials(generator: &mut SchemaGenerator) -> Schema {
     let mut list = atomic::<String>(generator, 10);
     list.insert("items".into(), serde_json::json!({ "type": "string", "maxLength": 512 }));
     list
-}
-
-pub(crate) fn metrics(generator: &mut SchemaGenerator) -> Schema {
-    list_map::<crate::model_checkpoint::Metric>(generator, "name", 0, 16)
 }
 
 /// RFC 3339, as the API server writes it.

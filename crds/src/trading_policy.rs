@@ -2,11 +2,12 @@
 
 use kube::CustomResource;
 use kube::core::cel::Message;
-use schemars::JsonSchema;
+use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::{Deserialize, Serialize};
 
 use crate::closed_list::closed_list;
 use crate::model_checkpoint::ModelRole;
+use crate::placement::{Placement, Storage};
 use crate::policy_status::TradingPolicyStatus;
 use crate::schema;
 use crate::units::{Decimal, DurationText};
@@ -71,16 +72,6 @@ closed_list! {
     }
 }
 
-closed_list! {
-    /// How a process gets its CPUs.
-    pub enum CpuMode {
-        /// Whole CPUs of its own on a node of the dedicated pool.
-        Pinned,
-        /// A share of any node's CPUs.
-        Shared,
-    }
-}
-
 /// What to trade, with which models, how a new model is rolled out, and where its processes run.
 ///
 /// `kubectl get tp` shows the state, `kubectl tradewind status NAME` explains it. The operator never
@@ -129,7 +120,7 @@ pub struct TradingPolicySpec {
     /// The instruments, 1 to 16, each symbol once. Cannot be changed in this version: positions, orders and
     /// profits are booked as integers of tick and lot, and another tick would change the value of what is
     /// already booked. Create another policy for other instruments.
-    #[schemars(schema_with = "schema::instruments")]
+    #[schemars(schema_with = "instruments")]
     #[schemars(extend("x-kubernetes-validations" = schema::rules(&[("self == oldSelf", "'spec.instruments cannot be changed: positions are booked in integers of tick and lot; create another policy for other instruments'")])))]
     pub instruments: Vec<InstrumentSpec>,
 
@@ -177,7 +168,7 @@ pub struct TradingPolicySpec {
     #[schemars(extend("x-kubernetes-validations" = schema::rules(&[("self == oldSelf", "'spec.storage cannot be changed: the volumes of a StatefulSet are fixed when it is created'")])))]
     pub storage: Storage,
 
-    /// Stops new orders of this policy at once, without the operator: the policy process reads it itself.
+    /// Stops new orders of this policy at once, without the operator: the decider reads it itself.
     /// Working entries are cancelled; protective orders stay.
     #[serde(default)]
     pub halt: bool,
@@ -378,7 +369,7 @@ pub struct RolloutSpec {
     /// Stable and candidate see every bar, the stable drives all of them.
     pub shadow: Shadow,
     /// Canary steps with ascending weights, at most 10; none goes from shadow straight to promotion.
-    #[schemars(schema_with = "schema::steps")]
+    #[schemars(schema_with = "steps")]
     #[schemars(extend("x-kubernetes-validations" = schema::rules(&[("self.map(s, s.weightBps).isSorted() && self.all(a, self.exists_one(b, b.weightBps == a.weightBps))", "'spec.rollout.steps: weights must rise from step to step, seen weightBps %s'.format([self.map(s, s.weightBps)])")])))]
     pub steps: Vec<CanaryStep>,
     /// What a candidate has to show. Each gate says Pass, Fail, Inconclusive or Error; only all Pass moves on, and any
@@ -481,59 +472,12 @@ impl Default for PairedPnlGate {
     }
 }
 
-/// CPUs of the processes.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase", default)]
-pub struct Placement {
-    /// Inference of each bundle; part of the bundle, so a change is rolled out.
-    pub inference: RolePlacement,
-    /// The risk service of the account. Holds when the risk profile itself has no spec.placement.
-    pub risk: RolePlacement,
-    /// Order execution.
-    pub execution: RolePlacement,
+fn instruments(generator: &mut SchemaGenerator) -> Schema {
+    schema::list_map::<InstrumentSpec>(generator, "symbol", 1, 16)
 }
 
-impl Default for Placement {
-    fn default() -> Self {
-        let shared = RolePlacement::default();
-        Self { inference: shared.clone(), risk: shared.clone(), execution: shared }
-    }
-}
-
-/// CPUs of one process.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase", default)]
-pub struct RolePlacement {
-    /// Pinned: whole CPUs of its own on a node of the dedicated pool (label and taint tradewind.dev/dedicated=true).
-    /// Shared: a share of any node's CPUs.
-    pub mode: CpuMode,
-    /// Number of CPUs: exclusive ones when Pinned, the limit when Shared.
-    #[schemars(range(min = 1, max = 64))]
-    pub cpus: i64,
-}
-
-impl Default for RolePlacement {
-    fn default() -> Self {
-        Self { mode: CpuMode::Shared, cpus: 1 }
-    }
-}
-
-/// Volumes of the journals.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase", default)]
-pub struct Storage {
-    /// Storage class; empty: the default class of the cluster.
-    #[schemars(length(max = 253))]
-    pub class_name: String,
-    /// Size of each volume.
-    #[schemars(length(max = 16), regex(pattern = "^[1-9][0-9]{0,8}(Mi|Gi|Ti)$"))]
-    pub size: String,
-}
-
-impl Default for Storage {
-    fn default() -> Self {
-        Self { class_name: String::new(), size: "1Gi".into() }
-    }
+fn steps(generator: &mut SchemaGenerator) -> Schema {
+    schema::atomic::<CanaryStep>(generator, 10)
 }
 
 fn default_feed() -> String {

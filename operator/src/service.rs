@@ -163,7 +163,7 @@ pub async fn run(args: RunArgs) -> Result<(), RunError> {
     if lost { Err(RunError::LeaseLost) } else { outcome }
 }
 
-/// The client. Retries are the passes' own: a request that waits inside the client would outlive the lease.
+/// The client. Retries are the reconciles' own: a request that waits inside the client would outlive the lease.
 async fn client() -> Result<Client, RunError> {
     let mut config = Config::infer().await?;
     config.default_retry = false;
@@ -267,7 +267,7 @@ async fn every_hour(namespace: String, writes: Writes, authority: Arc<Authority>
 async fn control(context: Arc<Context>, queues: Queues, signal: &CancellationToken) {
     let Queues { policies, profiles, checkpoints, tripped } = queues;
     let caches = context.caches.clone();
-    let passes = async {
+    let reconciles = async {
         tokio::join!(
             drive::drive(
                 "model_checkpoint",
@@ -275,7 +275,7 @@ async fn control(context: Arc<Context>, queues: Queues, signal: &CancellationTok
                 caches.checkpoints.store().clone(),
                 checkpoints,
                 signal.clone(),
-                model_checkpoint::pass
+                model_checkpoint::reconcile
             ),
             drive::drive(
                 "risk_profile",
@@ -283,7 +283,7 @@ async fn control(context: Arc<Context>, queues: Queues, signal: &CancellationTok
                 caches.profiles.store().clone(),
                 profiles,
                 signal.clone(),
-                risk_profile::pass
+                risk_profile::reconcile
             ),
             drive::drive(
                 "trading_policy",
@@ -291,7 +291,7 @@ async fn control(context: Arc<Context>, queues: Queues, signal: &CancellationTok
                 caches.policies.store().clone(),
                 policies,
                 signal.clone(),
-                trading_policy::pass
+                trading_policy::reconcile
             ),
         )
     };
@@ -300,8 +300,8 @@ async fn control(context: Arc<Context>, queues: Queues, signal: &CancellationTok
         tokio::time::sleep(DRAIN).await;
     };
     tokio::select! {
-        _ = passes => {}
+        _ = reconciles => {}
         () = pods::pull(Arc::clone(&context), tripped) => {}
-        () = deadline => warn!("passes are still under way after {DRAIN:?}; ending without them"),
+        () = deadline => warn!("reconciles are still under way after {DRAIN:?}; ending without them"),
     }
 }

@@ -6,7 +6,7 @@ use k8s_openapi::api::networking::v1::NetworkPolicy;
 use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
 use std::collections::BTreeMap;
 use tradewind_crds::names;
-use tradewind_crds::trading_policy::{CpuMode, RolePlacement};
+use tradewind_crds::placement::{CpuMode, RolePlacement};
 
 use super::access::service_account;
 use super::certificates::{Certificate, certificate, secret_name};

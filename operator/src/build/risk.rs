@@ -3,7 +3,7 @@
 use k8s_openapi::api::policy::v1::PodDisruptionBudget;
 use k8s_openapi::api::rbac::v1::{Role, RoleBinding};
 use tradewind_crds::names;
-use tradewind_crds::trading_policy::{RolePlacement, Storage};
+use tradewind_crds::placement::{RolePlacement, Storage};
 
 use super::access::reader;
 use super::disruption::budget;

@@ -8,7 +8,7 @@ use k8s_openapi::api::networking::v1::NetworkPolicy;
 use k8s_openapi::api::rbac::v1::{Role, RoleBinding};
 use sha2::{Digest, Sha256};
 use tradewind_crds::names;
-use tradewind_crds::trading_policy::{RolePlacement, Storage};
+use tradewind_crds::placement::{RolePlacement, Storage};
 
 use super::access::{reader, service_account};
 use super::certificates::{Certificate, certificate, secret_name};

@@ -1,4 +1,4 @@
-//! Applying children: in order, only what differs, then deleting what is no longer wanted.
+//! Applying children: in order, only what differs, then deleting what is no longer desired.
 
 use std::collections::BTreeSet;
 
@@ -57,26 +57,26 @@ pub struct Apply<'a> {
 }
 
 impl<'a> Apply<'a> {
-    /// For the children of `owner`, in the pass that began at `now`.
+    /// For the children of `owner`, in the reconcile that began at `now`.
     #[must_use]
     pub fn new(context: &'a Context, owner: &'a Owner, now: Timestamp) -> Self {
         Self { context, owner, now }
     }
 
-    /// Makes the stored object what is wanted; sends nothing when it is already.
+    /// Makes the stored object what is desired; sends nothing when it is already.
     ///
     /// # Errors
     /// [`ApplyError`].
-    pub async fn ensure<K: Written + Kept>(&self, mut wanted: K) -> Result<Applied<K>, ApplyError> {
-        stamp(&mut wanted);
+    pub async fn ensure<K: Written + Kept>(&self, mut desired: K) -> Result<Applied<K>, ApplyError> {
+        stamp(&mut desired);
         let cache = K::cache(&self.context.caches);
-        if let Some(stored) = cache.get(&self.owner.namespace, &wanted.name_any()) {
+        if let Some(stored) = cache.get(&self.owner.namespace, &desired.name_any()) {
             self.refuse_foreign(stored.as_ref())?;
-            if !differs(&wanted, stored.as_ref()) {
+            if !differs(&desired, stored.as_ref()) {
                 return Ok(Applied(stored.as_ref().clone()));
             }
         }
-        let stored = self.context.writes.apply(&wanted).await?;
+        let stored = self.context.writes.apply(&desired).await?;
         cache.wrote(stored.clone());
         Ok(Applied(stored))
     }
@@ -85,11 +85,11 @@ impl<'a> Apply<'a> {
     ///
     /// # Errors
     /// [`ApplyError`].
-    pub async fn ensure_immutable(&self, wanted: ConfigMap) -> Result<(), ApplyError> {
-        if let Some(stored) = ConfigMap::cache(&self.context.caches).get(&self.owner.namespace, &wanted.name_any()) {
+    pub async fn ensure_immutable(&self, desired: ConfigMap) -> Result<(), ApplyError> {
+        if let Some(stored) = ConfigMap::cache(&self.context.caches).get(&self.owner.namespace, &desired.name_any()) {
             return self.refuse_foreign(stored.as_ref());
         }
-        self.ensure(wanted).await.map(|_| ())
+        self.ensure(desired).await.map(|_| ())
     }
 
     /// As [`Apply::ensure`], but the fields of a set that can never change stay as they are stored: another default
@@ -97,16 +97,16 @@ impl<'a> Apply<'a> {
     ///
     /// # Errors
     /// [`ApplyError`].
-    pub async fn ensure_set(&self, mut wanted: StatefulSet) -> Result<Applied<StatefulSet>, ApplyError> {
-        // the brake may have tripped since this pass looked
-        let tripped = self.context.brake.tripped(&self.owner.namespace, &wanted.name_any());
-        if let (Some(tripped), Some(spec)) = (tripped, wanted.spec.as_mut())
+    pub async fn ensure_set(&self, mut desired: StatefulSet) -> Result<Applied<StatefulSet>, ApplyError> {
+        // the brake may have tripped since this reconcile looked
+        let tripped = self.context.brake.tripped(&self.owner.namespace, &desired.name_any());
+        if let (Some(tripped), Some(spec)) = (tripped, desired.spec.as_mut())
             && !tripped.pause.is_zero()
         {
             spec.replicas = Some(0);
         }
-        let stored = StatefulSet::cache(&self.context.caches).get(&self.owner.namespace, &wanted.name_any());
-        if let (Some(stored), Some(spec)) = (stored.as_ref().and_then(|set| set.spec.as_ref()), wanted.spec.as_mut()) {
+        let stored = StatefulSet::cache(&self.context.caches).get(&self.owner.namespace, &desired.name_any());
+        if let (Some(stored), Some(spec)) = (stored.as_ref().and_then(|set| set.spec.as_ref()), desired.spec.as_mut()) {
             let classes =
                 stored.volume_claim_templates.iter().flatten().map(|claim| claim.spec.as_ref()?.storage_class_name.clone());
             for (claim, class) in spec.volume_claim_templates.iter_mut().flatten().zip(classes) {
@@ -115,7 +115,7 @@ impl<'a> Apply<'a> {
                 }
             }
         }
-        self.ensure(wanted).await
+        self.ensure(desired).await
     }
 
     /// Issues a certificate unless a current one for the same names is there.
@@ -189,7 +189,7 @@ impl<'a> Apply<'a> {
 }
 
 /// Start of validity of the certificate that the process will have: that of the stored one while it is current, else that of
-/// the one that this pass issues. It is an annotation of the pod, so a renewed certificate restarts it.
+/// the one that this reconcile issues. It is an annotation of the pod, so a renewed certificate restarts it.
 #[must_use]
 pub fn certificate_stamp(context: &Context, namespace: &str, secret: &str, request: &LeafRequest, now: Timestamp) -> String {
     context

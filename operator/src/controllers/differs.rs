@@ -1,7 +1,7 @@
 //! Whether an object has to be applied: what the operator wants against what is stored.
 //!
 //! Two looks. The annotation [`APPLIED`] holds a digest of what was last applied, so a field that is no
-//! longer wanted is noticed. And everything that is wanted must be there, so that a foreign change is undone; what the
+//! longer desired is noticed. And everything that is desired must be there, so that a foreign change is undone; what the
 //! API server added by itself does not count.
 
 use kube::Resource;
@@ -14,42 +14,42 @@ pub const APPLIED: &str = "tradewind.dev/applied";
 
 /// Digest of an object as the operator wants it, without the annotation itself.
 #[must_use]
-pub fn digest<K: Serialize>(wanted: &K) -> String {
-    let text = serde_json::to_string(wanted).unwrap_or_default();
+pub fn digest<K: Serialize>(desired: &K) -> String {
+    let text = serde_json::to_string(desired).unwrap_or_default();
     hex::encode(&Sha256::digest(text.as_bytes())[..8])
 }
 
 /// Puts the digest into the annotations.
-pub fn stamp<K: Serialize + Resource>(wanted: &mut K) {
-    let digest = digest(wanted);
-    wanted.meta_mut().annotations.get_or_insert_default().insert(APPLIED.to_owned(), digest);
+pub fn stamp<K: Serialize + Resource>(desired: &mut K) {
+    let digest = digest(desired);
+    desired.meta_mut().annotations.get_or_insert_default().insert(APPLIED.to_owned(), digest);
 }
 
-/// Whether the stored object lacks anything of the (stamped) wanted one.
+/// Whether the stored object lacks anything of the (stamped) desired one.
 #[must_use]
-pub fn differs<K: Serialize>(wanted: &K, stored: &K) -> bool {
-    match (serde_json::to_value(wanted), serde_json::to_value(stored)) {
-        (Ok(wanted), Ok(stored)) => !within(&wanted, &stored),
+pub fn differs<K: Serialize>(desired: &K, stored: &K) -> bool {
+    match (serde_json::to_value(desired), serde_json::to_value(stored)) {
+        (Ok(desired), Ok(stored)) => !within(&desired, &stored),
         _ => true,
     }
 }
 
-fn within(wanted: &Value, stored: &Value) -> bool {
-    match (wanted, stored) {
-        (Value::Object(wanted), Value::Object(stored)) => wanted.iter().all(|(key, value)| member(key, value, stored)),
-        (Value::Array(wanted), Value::Array(stored)) => {
-            wanted.len() == stored.len() && wanted.iter().zip(stored).all(|(wanted, stored)| within(wanted, stored))
+fn within(desired: &Value, stored: &Value) -> bool {
+    match (desired, stored) {
+        (Value::Object(desired), Value::Object(stored)) => desired.iter().all(|(key, value)| member(key, value, stored)),
+        (Value::Array(desired), Value::Array(stored)) => {
+            desired.len() == stored.len() && desired.iter().zip(stored).all(|(desired, stored)| within(desired, stored))
         }
-        _ => wanted == stored,
+        _ => desired == stored,
     }
 }
 
-fn member(key: &str, wanted: &Value, stored: &Map<String, Value>) -> bool {
+fn member(key: &str, desired: &Value, stored: &Map<String, Value>) -> bool {
     match stored.get(key) {
-        Some(stored) if matches!(key, "requests" | "limits") => quantities(wanted, stored),
-        Some(stored) if key == "sizeLimit" => same_quantity(wanted, stored),
-        Some(stored) => within(wanted, stored),
-        None => is_empty(wanted),
+        Some(stored) if matches!(key, "requests" | "limits") => quantities(desired, stored),
+        Some(stored) if key == "sizeLimit" => same_quantity(desired, stored),
+        Some(stored) => within(desired, stored),
+        None => is_empty(desired),
     }
 }
 
@@ -65,15 +65,15 @@ fn is_empty(value: &Value) -> bool {
     }
 }
 
-fn quantities(wanted: &Value, stored: &Value) -> bool {
-    let (Value::Object(wanted), Value::Object(stored)) = (wanted, stored) else { return within(wanted, stored) };
-    wanted.len() == stored.len()
-        && wanted.iter().all(|(key, value)| stored.get(key).is_some_and(|other| same_quantity(value, other)))
+fn quantities(desired: &Value, stored: &Value) -> bool {
+    let (Value::Object(desired), Value::Object(stored)) = (desired, stored) else { return within(desired, stored) };
+    desired.len() == stored.len()
+        && desired.iter().all(|(key, value)| stored.get(key).is_some_and(|other| same_quantity(value, other)))
 }
 
-fn same_quantity(wanted: &Value, stored: &Value) -> bool {
+fn same_quantity(desired: &Value, stored: &Value) -> bool {
     let read = |value: &Value| value.as_str().and_then(nanos);
-    wanted == stored || (read(wanted).is_some() && read(wanted) == read(stored))
+    desired == stored || (read(desired).is_some() && read(desired) == read(stored))
 }
 
 /// A Kubernetes quantity in 1e-9 units: the API server writes `1024Mi` as `1Gi`.
@@ -111,19 +111,19 @@ mod tests {
 
     #[test]
     fn what_the_server_adds_does_not_count_and_what_it_lacks_does() {
-        let wanted = json!({"spec": {"replicas": 1, "args": ["a"], "tolerations": []}});
+        let desired = json!({"spec": {"replicas": 1, "args": ["a"], "tolerations": []}});
         let stored = json!({"spec": {"replicas": 1, "args": ["a"], "strategy": "x"}, "status": {}});
-        assert!(within(&wanted, &stored));
-        assert!(!within(&wanted, &json!({"spec": {"replicas": 2, "args": ["a"]}})));
-        assert!(!within(&wanted, &json!({"spec": {"replicas": 1, "args": ["a", "b"]}})));
-        assert!(!within(&json!({"replicas": 0}), &json!({})), "a wanted zero is a value");
+        assert!(within(&desired, &stored));
+        assert!(!within(&desired, &json!({"spec": {"replicas": 2, "args": ["a"]}})));
+        assert!(!within(&desired, &json!({"spec": {"replicas": 1, "args": ["a", "b"]}})));
+        assert!(!within(&json!({"replicas": 0}), &json!({})), "a desired zero is a value");
     }
 
     #[test]
     fn quantities_compare_by_value() {
-        let wanted = json!({"resources": {"requests": {"storage": "1024Mi", "cpu": "1000m"}}});
-        assert!(within(&wanted, &json!({"resources": {"requests": {"storage": "1Gi", "cpu": "1"}}})));
-        assert!(!within(&wanted, &json!({"resources": {"requests": {"storage": "2Gi", "cpu": "1"}}})));
+        let desired = json!({"resources": {"requests": {"storage": "1024Mi", "cpu": "1000m"}}});
+        assert!(within(&desired, &json!({"resources": {"requests": {"storage": "1Gi", "cpu": "1"}}})));
+        assert!(!within(&desired, &json!({"resources": {"requests": {"storage": "2Gi", "cpu": "1"}}})));
         assert_eq!(nanos("1.5"), Some(1_500_000_000));
         assert_eq!(nanos("20m"), Some(20_000_000));
         assert_eq!(nanos("x"), None);

@@ -1,4 +1,4 @@
-//! Runs the passes of one controller: a queue of names, a bounded number of passes at once, backoff after errors.
+//! Runs the reconciles of one controller: a queue of names, a bounded number at once, backoff after errors.
 
 use std::collections::BTreeMap;
 use std::convert::Infallible;
@@ -16,11 +16,12 @@ use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, error, warn};
 
-use super::context::{Context, Next, PassError};
+use super::context::Context;
+use super::outcome::{Next, ReconcileError};
 
 /// Passes of one controller that may run at once.
 const CONCURRENCY: u16 = 16;
-/// Changes that follow each other this closely make one pass.
+/// Changes that follow each other this closely make one reconcile.
 const DEBOUNCE: Duration = Duration::from_millis(20);
 const FIRST_PAUSE: Duration = Duration::from_millis(500);
 const LONGEST_PAUSE: Duration = Duration::from_secs(60);
@@ -51,34 +52,34 @@ fn pause(count: u32) -> Duration {
     FIRST_PAUSE.saturating_mul(1 << count.saturating_sub(1).min(16)).min(LONGEST_PAUSE)
 }
 
-type PassFuture = BoxFuture<'static, Result<Action, PassError>>;
+type ReconcileFuture = BoxFuture<'static, Result<Action, ReconcileError>>;
 
-/// Runs passes for the names that `queue` brings until `stop`; passes under way are finished first.
+/// Reconciles the names that `queue` brings until `stop`; what is under way is finished first.
 pub async fn drive<K, F, Fut>(
     name: &'static str,
     context: Arc<Context>,
     store: Store<DeserializeGuard<K>>,
     mut queue: mpsc::UnboundedReceiver<ObjectRef<DeserializeGuard<K>>>,
     stop: CancellationToken,
-    pass: F,
+    reconcile: F,
 ) where
     K: Resource<DynamicType = ()> + Clone + std::fmt::Debug + Send + Sync + 'static,
     F: Fn(Arc<K>, Arc<Context>) -> Fut + Clone + Send + Sync + 'static,
-    Fut: Future<Output = Result<Next, PassError>> + Send + 'static,
+    Fut: Future<Output = Result<Next, ReconcileError>> + Send + 'static,
 {
     let failures = Arc::new(Failures::default());
     let counted = Arc::clone(&failures);
-    let reconcile = move |guarded: Arc<DeserializeGuard<K>>, context: Arc<Context>| -> PassFuture {
-        let (pass, failures) = (pass.clone(), Arc::clone(&failures));
-        one_pass(name, guarded, context, pass, failures).boxed()
+    let reconcile_one = move |guarded: Arc<DeserializeGuard<K>>, context: Arc<Context>| -> ReconcileFuture {
+        let (reconcile, failures) = (reconcile.clone(), Arc::clone(&failures));
+        once(name, guarded, context, reconcile, failures).boxed()
     };
-    let on_error = move |object: Arc<DeserializeGuard<K>>, _: &PassError, _: Arc<Context>| {
+    let on_error = move |object: Arc<DeserializeGuard<K>>, _: &ReconcileError, _: Arc<Context>| {
         Action::requeue(counted.next_pause(object.as_ref()))
     };
     let names =
         futures::stream::poll_fn(move |task| queue.poll_recv(task)).map(Ok::<_, Infallible>).take_until(stop.cancelled_owned());
     let config = Config::default().concurrency(CONCURRENCY).debounce(DEBOUNCE);
-    applier(reconcile, on_error, context, store, names, config)
+    applier(reconcile_one, on_error, context, store, names, config)
         .for_each(|outcome| async move {
             match outcome {
                 Ok(_) | Err(Error::ReconcilerFailed(..)) => {}
@@ -90,17 +91,17 @@ pub async fn drive<K, F, Fut>(
         .await;
 }
 
-async fn one_pass<K, F, Fut>(
+async fn once<K, F, Fut>(
     name: &'static str,
     guarded: Arc<DeserializeGuard<K>>,
     context: Arc<Context>,
-    pass: F,
+    reconcile: F,
     failures: Arc<Failures>,
-) -> Result<Action, PassError>
+) -> Result<Action, ReconcileError>
 where
     K: Resource<DynamicType = ()> + Clone + Send + Sync + 'static,
     F: Fn(Arc<K>, Arc<Context>) -> Fut + Send + Sync,
-    Fut: Future<Output = Result<Next, PassError>> + Send,
+    Fut: Future<Output = Result<Next, ReconcileError>> + Send,
 {
     let object = match &guarded.0 {
         Ok(object) => Arc::new(object.clone()),
@@ -115,14 +116,14 @@ where
         return Ok(Action::await_change()); // children go by their owner references
     }
     let started = Instant::now();
-    let outcome = pass(object, Arc::clone(&context)).await;
+    let outcome = reconcile(object, Arc::clone(&context)).await;
     let (label, result) = match outcome {
         Ok(next) => {
             failures.clear(guarded.as_ref());
-            (if next == Next::Done { "done" } else { "waiting" }, Ok(next.into()))
+            (if next == Next::AwaitChange { "done" } else { "waiting" }, Ok(next.into()))
         }
         Err(error) => {
-            warn!(controller = name, object = %guarded.name_any(), category = error.category(), %error, "the pass failed and is repeated");
+            warn!(controller = name, object = %guarded.name_any(), category = error.category(), %error, "the reconcile failed and is repeated");
             (error.category(), Err(error))
         }
     };

@@ -3,11 +3,12 @@
 use k8s_openapi::api::apps::v1::StatefulSet;
 use k8s_openapi::api::core::v1::Pod;
 use kube::ResourceExt;
+use tradewind_crds::placement::{CpuMode, RolePlacement};
 use tradewind_crds::policy_status::PinningReport;
-use tradewind_crds::trading_policy::{CpuMode, RolePlacement};
 use tradewind_wire::v1::ProcessInfo;
 
-use super::context::{Context, PassError};
+use super::context::Context;
+use super::outcome::ReconcileError;
 use crate::runtime::brake::{Tripped, rejection};
 
 /// Whether all pods of the set that is wanted now are ready.
@@ -55,8 +56,13 @@ fn trouble_of(pod: &Pod) -> Option<String> {
 /// The brake of a set: after a restart it is taken over from the status, a ready pod releases it, dead pods are removed.
 ///
 /// # Errors
-/// [`PassError::Write`] when a dead pod cannot be removed.
-pub async fn brake(context: &Context, namespace: &str, set: &str, said_in_status: bool) -> Result<Option<Tripped>, PassError> {
+/// [`ReconcileError::Write`] when a dead pod cannot be removed.
+pub async fn brake(
+    context: &Context,
+    namespace: &str,
+    set: &str,
+    said_in_status: bool,
+) -> Result<Option<Tripped>, ReconcileError> {
     let pods = pods_of(context, namespace, set);
     if pods.iter().any(|pod| pod_ready(pod)) {
         context.brake.release(namespace, set);
@@ -75,7 +81,7 @@ pub async fn brake(context: &Context, namespace: &str, set: &str, said_in_status
     Ok(tripped)
 }
 
-/// Scales sets to zero as soon as their brake trips, without waiting for a pass.
+/// Scales sets to zero as soon as their brake trips, without waiting for a reconcile.
 pub async fn pull(context: std::sync::Arc<Context>, mut tripped: tokio::sync::mpsc::UnboundedReceiver<(String, String)>) {
     while let Some((namespace, name)) = tripped.recv().await {
         match context.writes.scale_to_zero::<StatefulSet>(&namespace, &name).await {
@@ -84,7 +90,7 @@ pub async fn pull(context: std::sync::Arc<Context>, mut tripped: tokio::sync::mp
                 context.caches.stateful_sets.wrote(stored);
             }
             Err(error) => {
-                tracing::warn!(%error, "a set whose pods are rejected could not be scaled to zero; the next pass does it")
+                tracing::warn!(%error, "a set whose pods are rejected could not be scaled to zero; the next reconcile does it")
             }
         }
     }

@@ -8,8 +8,8 @@ use kube::api::ListParams;
 use kube::{Api, Client, ResourceExt};
 use tradewind_crds::names::{LABEL_BUNDLE, LABEL_DEDICATED, LABEL_POLICY};
 
-use super::context::PassError;
 use super::differs::nanos;
+use super::outcome::ReconcileError;
 use crate::plan::placement::PoolNode;
 
 /// Pods of one policy whose bundle is no longer kept: they are on their way out and are not counted.
@@ -35,9 +35,9 @@ impl Leaving {
 /// Nodes of the pool and what their pods have asked for, whoever made them; ascending by name.
 ///
 /// # Errors
-/// [`PassError::Read`].
-pub async fn read_pool(client: &Client, leaving: Option<&Leaving>) -> Result<Vec<PoolNode>, PassError> {
-    let read = |what| move |source| PassError::Read { what, source: Box::new(source) };
+/// [`ReconcileError::Read`].
+pub async fn read_pool(client: &Client, leaving: Option<&Leaving>) -> Result<Vec<PoolNode>, ReconcileError> {
+    let read = |what| move |source| ReconcileError::Read { what, source: Box::new(source) };
     let nodes = Api::<Node>::all(client.clone());
     let dedicated =
         nodes.list(&ListParams::default().labels(&format!("{LABEL_DEDICATED}=true"))).await.map_err(read("dedicated nodes"))?;

@@ -5,8 +5,9 @@ use serde_json::{Map, Value, json};
 use sha2::{Digest, Sha256};
 use tradewind_crds::model_checkpoint::CheckpointSource;
 use tradewind_crds::names::BUNDLE_ID_LENGTH;
+use tradewind_crds::placement::RolePlacement;
 use tradewind_crds::policy_status::{BundleCheckpoint, Revision};
-use tradewind_crds::trading_policy::{ModelSource, Models, RolePlacement, StrategicSpec, TacticalSpec, TradingPolicySpec};
+use tradewind_crds::trading_policy::{ModelSource, Models, StrategicSpec, TacticalSpec, TradingPolicySpec};
 
 /// The part of a policy's spec that belongs to a bundle, in the shape of the spec.
 ///
@@ -144,7 +145,8 @@ fn difference(from: &Value, to: &Value) -> Option<Value> {
 mod tests {
     #![allow(clippy::unwrap_used, clippy::expect_used)]
     use super::*;
-    use tradewind_crds::trading_policy::{CpuMode, StrategicBars};
+    use tradewind_crds::placement::CpuMode;
+    use tradewind_crds::trading_policy::StrategicBars;
     use tradewind_crds::{Decimal, TradingPolicy, samples};
 
     fn bundle(spec: &TradingPolicySpec, [strategic, tactical]: [char; 2], image: &str) -> Revision {

@@ -3,9 +3,10 @@
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use k8s_openapi::jiff::Timestamp;
 use tradewind_crds::conditions::{Condition, ConditionStatus, ConditionType, PolicyReason};
+use tradewind_crds::placement::CpuMode;
 use tradewind_crds::policy_status::PinningReport;
 use tradewind_crds::risk_profile::TradingState;
-use tradewind_crds::trading_policy::{CpuMode, TradingMode};
+use tradewind_crds::trading_policy::TradingMode;
 
 use super::rollout::{Outlook, State};
 
@@ -99,9 +100,9 @@ pub fn cpu_pinned(asked: &[(&str, CpuMode)], reports: &[PinningReport]) -> (Cond
     }
 }
 
-/// What is known of the decision engine of a policy.
+/// What is known of the decider of a policy.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum DecisionEngine<'a> {
+pub enum Decider<'a> {
     /// It has not been heard for long enough to tell.
     Starting,
     /// It does not answer.
@@ -120,7 +121,7 @@ pub fn trading_allowed(
     profile_halt: bool,
     risk: Option<(TradingState, &str)>,
     serving: bool,
-    (engine, feed): (DecisionEngine<'_>, &str),
+    (decider, feed): (Decider<'_>, &str),
 ) -> (bool, PolicyReason, String) {
     if policy_halt {
         return (false, PolicyReason::Halted, "spec.halt of this policy is set".into());
@@ -136,17 +137,15 @@ pub fn trading_allowed(
         Some((TradingState::Halted, why)) => (false, PolicyReason::Halted, why.to_owned()),
         Some((TradingState::ReduceOnly, why)) => (false, PolicyReason::ReduceOnly, why.to_owned()),
         Some((TradingState::Normal, _)) if !serving => (false, PolicyReason::Pending, "no bundle serves yet".into()),
-        Some((TradingState::Normal, _)) => decides(engine, feed),
+        Some((TradingState::Normal, _)) => decides(decider, feed),
     }
 }
 
-fn decides(engine: DecisionEngine<'_>, feed: &str) -> (bool, PolicyReason, String) {
-    match engine {
-        DecisionEngine::Starting => (false, PolicyReason::Pending, "the decision engine is starting".into()),
-        DecisionEngine::Silent => {
-            (false, PolicyReason::Unreachable, "the decision engine does not answer; without it no bar is decided".into())
-        }
-        DecisionEngine::WithoutBars(waiting_for) => {
+fn decides(decider: Decider<'_>, feed: &str) -> (bool, PolicyReason, String) {
+    match decider {
+        Decider::Starting => (false, PolicyReason::Pending, "the decider is starting".into()),
+        Decider::Silent => (false, PolicyReason::Unreachable, "the decider does not answer; without it no bar is decided".into()),
+        Decider::WithoutBars(waiting_for) => {
             let waits = if waiting_for.is_empty() { "none of spec.instruments has come" } else { waiting_for };
             let message = format!(
                 "no bar of feed '{feed}' has been decided yet ({waits}); a publisher has to write to its stream: the chart's \
@@ -154,7 +153,7 @@ fn decides(engine: DecisionEngine<'_>, feed: &str) -> (bool, PolicyReason, Strin
             );
             (false, PolicyReason::WaitingForBars, message)
         }
-        DecisionEngine::Decides => (true, PolicyReason::Trading, "orders within the limits are sent to the paper venue".into()),
+        Decider::Decides => (true, PolicyReason::Trading, "orders within the limits are sent to the paper venue".into()),
     }
 }
 
@@ -164,7 +163,7 @@ mod tests {
 
     #[test]
     fn trading_is_allowed_only_when_everything_that_it_takes_is_there() {
-        use DecisionEngine::{Decides, Silent, Starting, WithoutBars};
+        use Decider::{Decides, Silent, Starting, WithoutBars};
         let normal = Some((TradingState::Normal, ""));
         let paper = TradingMode::Paper;
         let cases = [

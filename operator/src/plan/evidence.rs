@@ -1,4 +1,4 @@
-//! What the policy process reports about a rollout. Mirrors `PolicyStatus` of the wire without depending on it.
+//! What the decider reports about a rollout. Mirrors `PolicyStatus` of the wire without depending on it.
 
 /// Figures of one bundle since the rollout began.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
@@ -30,7 +30,7 @@ pub struct Paired {
     pub upper_bps: f64,
 }
 
-/// One answer of the policy process.
+/// One answer of the decider.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Evidence {
     /// Bundle that it takes for the stable one.

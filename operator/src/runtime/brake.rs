@@ -1,7 +1,7 @@
 //! The brake on rejected pods: counts pods that a kubelet refused to start, per workload.
 //!
 //! A set answers a rejected pod with another one within milliseconds, several more before a write of the operator takes
-//! effect on a busy machine. So the first one trips the brake, seen by the watch even when it is gone before a pass runs.
+//! effect on a busy machine. So the first one trips the brake, seen by the watch even when it is gone before a reconcile runs.
 //! A node that had not let go of a CPU yet costs a short pause only: pauses begin at ten seconds and double.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -56,7 +56,7 @@ pub struct Brake {
 
 impl Brake {
     /// Notes the pod if it was rejected. Answers with namespace and name of its set when that has to be scaled to zero at
-    /// once: a pass under way may take seconds, and a set makes several pods in each.
+    /// once: a reconcile under way may take seconds, and a set makes several pods in each.
     pub fn look_at(&self, pod: &Pod) -> Option<(String, String)> {
         let reason = rejection(pod)?;
         let workload = workload_of(pod)?;

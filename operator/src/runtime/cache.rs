@@ -1,5 +1,5 @@
 //! What is known of one kind of object: fed by a watch, with this process's own writes laid over it until
-//! the watch has caught up. A pass that runs between a write and its watch event so sees the write and
+//! the watch has caught up. A reconcile that runs between a write and its watch event so sees the write and
 //! does not send it again.
 
 use std::collections::BTreeMap;

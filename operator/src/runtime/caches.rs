@@ -22,7 +22,7 @@ use super::cache::{Cache, Cacheable, feed};
 /// A watched resource that may not parse.
 pub type Guarded<K> = DeserializeGuard<K>;
 
-/// Everything that passes read; nothing here talks to the API server.
+/// Everything that reconciles read; nothing here talks to the API server.
 #[derive(Clone, Debug)]
 #[allow(missing_docs)] // one cache per kind, named after it
 pub struct Caches {

@@ -1,6 +1,6 @@
 //! Kubernetes Events (`events.k8s.io/v1`) of transitions.
 //!
-//! The name of an Event is a hash of what it says and of the status it was decided from. A pass that
+//! The name of an Event is a hash of what it says and of the status it was decided from. A reconcile that
 //! is repeated after a crash writes the same name again and gets a harmless 409: none lost, none doubled.
 
 use k8s_openapi::api::core::v1::ObjectReference;

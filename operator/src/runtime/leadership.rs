@@ -20,7 +20,7 @@ pub enum FenceError {
     #[error("not the leader: the write was not sent")]
     NotLeader,
     /// The write took longer than allowed, or than the lease lasts.
-    #[error("no answer within {0:?}: the outcome of the write is unknown and the next pass looks at it")]
+    #[error("no answer within {0:?}: the outcome of the write is unknown and the next reconcile looks at it")]
     TimedOut(Duration),
 }
 
@@ -91,7 +91,7 @@ pub struct Elector {
 impl Elector {
     /// Takes and renews the lease until `stop` is cancelled or it is lost to another pod, then
     /// gives it back if it is still held. Returns after a loss: the caller ends the process, because
-    /// caches and half-done passes of a former leader are worth nothing.
+    /// caches and half-done reconciles of a former leader are worth nothing.
     pub async fn run(self, stop: CancellationToken) {
         let mut seen: Option<Sighting> = None;
         loop {

@@ -33,7 +33,7 @@ impl Metrics {
                 .build(),
             reconcile_seconds: meter
                 .f64_histogram("tradewind_operator_reconcile_duration_seconds")
-                .with_description("Duration of a pass, by controller.")
+                .with_description("Duration of a reconcile, by controller.")
                 .build(),
             status_writes: meter
                 .u64_counter("tradewind_operator_status_writes_total")
@@ -70,7 +70,7 @@ impl Metrics {
         self.api_writes.add(1, &labels);
     }
 
-    /// One pass of a controller.
+    /// One reconcile of a controller.
     pub fn reconcile(&self, controller: &'static str, outcome: &'static str, took: Duration) {
         self.reconciles.add(1, &[KeyValue::new("controller", controller), KeyValue::new("outcome", outcome)]);
         self.reconcile_seconds.record(took.as_secs_f64(), &[KeyValue::new("controller", controller)]);

@@ -1,5 +1,5 @@
-//! Questions to running processes, asked in the background. A pass reads the newest answers; it is woken only when an answer
-//! says something new, so idle processes cause no passes.
+//! Questions to running processes, asked in the background. A reconcile reads the newest answers; it is woken only when an answer
+//! says something new, so idle processes cause no reconciles.
 
 use std::collections::BTreeMap;
 use std::fmt;

@@ -1,6 +1,6 @@
 //! One task writes every status: bounded queue, named field manager, a look at the lease each turn.
 //!
-//! A pass hands in the whole new status and what to say about it. Events go first, under names that a
+//! A reconcile hands in the whole new status and what to say about it. Events go first, under names that a
 //! repeat cannot double, then the status: a crash in between loses neither.
 
 use std::sync::Arc;
@@ -30,7 +30,7 @@ pub enum Outcome {
     Unchanged,
     /// Stored.
     Written,
-    /// The object changed in between: its watch event brings the next pass.
+    /// The object changed in between: its watch event brings the next reconcile.
     Conflict,
 }
 
@@ -38,7 +38,7 @@ pub enum Outcome {
 #[derive(Debug, thiserror::Error)]
 pub enum StatusError {
     /// The queue is full or closed.
-    #[error("the status of {name} was dropped: {waiting} others wait; the next pass tries again")]
+    #[error("the status of {name} was dropped: {waiting} others wait; the next reconcile tries again")]
     Dropped {
         /// `namespace/name`.
         name: String,
@@ -79,10 +79,10 @@ impl StatusWriter {
         (Self { queue, writes, metrics, reporter: reporter.into() }, task)
     }
 
-    /// Writes `status` on `object` (as this pass read it) if it differs from `before`, with its notices.
+    /// Writes `status` on `object` (as this reconcile read it) if it differs from `before`, with its notices.
     ///
     /// # Errors
-    /// [`StatusError`]; nothing is retried here, the pass comes back.
+    /// [`StatusError`]; nothing is retried here, the reconcile comes back.
     pub async fn write<K: Written>(
         &self,
         object: &K,
@@ -105,7 +105,7 @@ impl StatusWriter {
             notices,
         };
         let job: Job = Box::pin(async move {
-            // the pass may have been cancelled meanwhile; the write was wanted all the same
+            // the reconcile may have been cancelled meanwhile; the write was wanted all the same
             drop(done.send(turn.run().await));
         });
         let dropped = || StatusError::Dropped { name: name.clone(), waiting: QUEUE };

@@ -1,10 +1,10 @@
 //! Golden networks and inputs made by a formula instead of a file (TA-V9), for self-tests that
 //! need neither data nor a random source.
 
+use crate::answer::NoAnswer;
 use crate::architecture::{AGENTS, COLUMNS, Matrix, Network, ROWS, Sample, Stage, Step, Use, tactical};
 use crate::checkpoint::{Checkpoint, Manifest, SelfTest};
 use crate::reference::Reference;
-use crate::served::NoAnswer;
 use crate::weights::{ActorWeights, Layer, NetworkWeights, StageWeights, TacticalWeights};
 
 /// Number of a tactical actor's first tensor in the formula.

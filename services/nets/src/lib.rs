@@ -5,6 +5,7 @@
 //! one, [`StrategicPolicies`] and [`TacticalNetwork`] serve one.
 
 pub mod actor;
+pub mod answer;
 pub mod architecture;
 pub mod checkpoint;
 pub mod forward;

@@ -4,11 +4,11 @@
 
 use safetensors::tensor::{Dtype, SafeTensors, TensorView};
 
+use crate::answer::NoAnswer;
 use crate::architecture::{ACTIONS, BINS, CHANNELS_1, COLUMNS, FLAT, HIDDEN_1, HIDDEN_2, KERNEL, tactical};
 use crate::checkpoint::{Checkpoint, Faults, MANIFEST_KEY, Manifest, Reason, SelfTest, TACTICAL_ROLE, WriteError, write};
 use crate::forward::TacticalForward;
 use crate::golden;
-use crate::served::NoAnswer;
 use crate::weights::{ActorWeights, TacticalWeights};
 
 /// A kind of wrong checkpoint.

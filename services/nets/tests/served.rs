@@ -1,11 +1,12 @@
 //! The serving path beside the reference, for every architecture.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
+use tradewind_nets::answer::Served;
 use tradewind_nets::architecture::{STAGES, Stage};
 use tradewind_nets::checkpoint::{Checkpoint, GOLDEN_TOLERANCE};
 use tradewind_nets::golden::{self, uniform};
 use tradewind_nets::reference::Reference;
-use tradewind_nets::served::{Served, served};
+use tradewind_nets::served::served;
 
 /// A checkpoint with statistics, where the architecture has some.
 fn with_statistics(stage: &'static Stage) -> Checkpoint {

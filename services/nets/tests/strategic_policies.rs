@@ -3,11 +3,11 @@
 
 use tradewind_features::strategic::decision::{Action, Agent, EnsembleWeights, ModelParameters, StrategicNetwork};
 use tradewind_features::strategic::{AGENTS, COLUMNS, ROWS, pooled};
+use tradewind_nets::answer::Served;
 use tradewind_nets::architecture::{Role, strategic};
 use tradewind_nets::checkpoint::{Checkpoint, Reason, SelfTest, sha256, write};
 use tradewind_nets::golden::{self, uniform};
 use tradewind_nets::reference::Reference;
-use tradewind_nets::served::Served;
 use tradewind_nets::{LoadError, StrategicPolicies};
 
 const CONTEXT: [f64; 6] = [0.8, 1.0, 0.182_321_56, -0.5, -0.866_025_4, 0.333_333_34];

@@ -7,7 +7,7 @@ use tradewind_crds::trading_policy::TradingMode;
 use crate::record::Trading;
 use crate::sequencer::{Control, Routing};
 
-/// The part of a TradingPolicy that its decision engine obeys.
+/// The part of a TradingPolicy that its decider obeys.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Wanted {
     /// Halt and mode of trading.

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::orchestrator::ActivePolicy;
+use crate::active_policy::ActivePolicy;
 use tradewind_core::instrument::Symbol;
 use tradewind_core::side::Side;
 

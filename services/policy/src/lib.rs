@@ -1,4 +1,8 @@
-//! The decision engine: routing by revision, orchestrator, paired evidence.
+//! The decider of one `TradingPolicy`: routing by revision, orchestrator, paired evidence.
+//!
+//! Three things bear similar names. A *policy* is the resource that a user writes. The *decider* is this process. The
+//! [policy in force](active_policy::ActivePolicy) is what the orchestrator allows at present. The crate, its binary and its
+//! image are called after the resource.
 //!
 //! [`Engine`] is the sequencer of one policy: for each bar, in the order of the stream, it takes what the
 //! networks decided and what the account looks like, and writes exactly one [`DecisionRecord`]. [`Pairing`] keeps
@@ -6,6 +10,7 @@
 //! process around them.
 
 mod account;
+pub mod active_policy;
 mod control;
 mod evidence;
 pub mod gates;

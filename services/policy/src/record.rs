@@ -1,6 +1,6 @@
 //! What is written down of every bar: the line of the ledger and the entry of the journal.
 
-use crate::orchestrator::{ActivePolicy, EntryMode};
+use crate::active_policy::{ActivePolicy, EntryMode};
 use crate::regime::MarketState;
 use serde::{Deserialize, Serialize};
 use tradewind_core::bar::Bar;

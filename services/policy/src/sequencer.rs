@@ -5,8 +5,9 @@
 
 use std::collections::BTreeMap;
 
+use crate::active_policy::ActivePolicy;
 use crate::gates::{GateInputs, first_refusal};
-use crate::orchestrator::{ActivePolicy, CostLevel, Inputs, PerformanceTag, evaluate};
+use crate::orchestrator::{CostLevel, Inputs, PerformanceTag, evaluate};
 use crate::regime::{MarketState, Regime, RegimeEngine};
 use crate::routing::candidate_drives;
 use tradewind_core::bar::Bar;
@@ -147,7 +148,7 @@ impl SymbolState {
     }
 }
 
-/// The decision engine of one policy.
+/// The decider of one policy.
 pub struct Engine {
     settings: Settings,
     symbols: BTreeMap<Symbol, SymbolState>,

@@ -1,4 +1,4 @@
-//! What the decision engine is made from.
+//! What the decider is made from.
 
 use std::collections::BTreeMap;
 
@@ -12,7 +12,7 @@ use tradewind_wire::config::TradingConfig;
 /// A move of this many basis points of a full-size trade is the largest difference per bar that evidence counts.
 const BOUND_MOVE_BPS: f64 = 1_000.0;
 
-/// Settings of the decision engine of one policy.
+/// Settings of the decider of one policy.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Settings {
     /// Name of the TradingPolicy.

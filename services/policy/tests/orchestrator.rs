@@ -2,9 +2,8 @@
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 use tradewind_core::instrument::Symbol;
-use tradewind_policy::orchestrator::{
-    ActivePolicy, CostLevel, EntryMode, ExitMode, Inputs, OrchestratorConfig, PerformanceTag, RiskInputs, RiskPosture, evaluate,
-};
+use tradewind_policy::active_policy::{ActivePolicy, EntryMode, ExitMode, RiskPosture};
+use tradewind_policy::orchestrator::{CostLevel, Inputs, OrchestratorConfig, PerformanceTag, RiskInputs, evaluate};
 use tradewind_policy::regime::{RegimeTag, VolLevel};
 
 /// Inputs of one row; everything unspecified is neutral.

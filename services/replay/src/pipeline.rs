@@ -29,7 +29,7 @@ pub enum PipelineError {
     /// What inference answered.
     #[error(transparent)]
     Answer(#[from] AnswerError),
-    /// The decision engine.
+    /// The decider.
     #[error("policy: {0}")]
     Policy(#[from] SequencerError),
     /// The comparison.
@@ -51,7 +51,7 @@ pub enum PipelineError {
 
 /// The journals of all engines.
 pub struct Journals {
-    /// Of the decision engine.
+    /// Of the decider.
     pub decisions: Box<dyn Log<Entry>>,
     /// Of execution.
     pub execution: Box<dyn Log<tradewind_execution::Record>>,
@@ -76,7 +76,7 @@ impl Journals {
 /// Journals in memory; clones share what is written.
 #[derive(Clone, Debug, Default)]
 pub struct MemoryJournals {
-    /// Of the decision engine.
+    /// Of the decider.
     pub decisions: MemoryLog<Entry>,
     /// Of execution.
     pub execution: MemoryLog<tradewind_execution::Record>,
@@ -169,7 +169,7 @@ impl Pipeline {
         self.policy.last_sequence()
     }
 
-    /// The decision engine.
+    /// The decider.
     #[must_use]
     pub const fn policy(&self) -> &tradewind_policy::Engine {
         &self.policy

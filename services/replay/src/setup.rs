@@ -47,7 +47,7 @@ pub struct Setup {
     pub account: AccountConfig,
     /// Of execution, checked.
     pub execution: ExecutionConfig,
-    /// Of the decision engine, checked.
+    /// Of the decider, checked.
     pub settings: Settings,
     /// Halt and mode of trading.
     pub control: Control,

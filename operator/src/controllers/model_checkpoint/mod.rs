@@ -11,17 +11,18 @@ use tradewind_crds::ModelCheckpoint;
 use tradewind_crds::names::LABEL_CHECKPOINT;
 
 use super::apply::Apply;
-use super::context::{Context, Next, PassError};
+use super::context::Context;
+use super::outcome::{Next, ReconcileError};
 use crate::build::owner::Owner;
 use crate::build::verification;
 pub use report::Report;
 pub use verify::{Stage, stage};
 
-/// One pass over one checkpoint.
+/// One reconcile over one checkpoint.
 ///
 /// # Errors
-/// [`PassError`]; the pass is repeated after a pause.
-pub async fn pass(checkpoint: Arc<ModelCheckpoint>, context: Arc<Context>) -> Result<Next, PassError> {
+/// [`ReconcileError`]; the reconcile is repeated after a pause.
+pub async fn reconcile(checkpoint: Arc<ModelCheckpoint>, context: Arc<Context>) -> Result<Next, ReconcileError> {
     let owner = Owner::of(checkpoint.as_ref(), LABEL_CHECKPOINT)?;
     let now = context.now();
     // dereference
@@ -38,19 +39,19 @@ pub async fn pass(checkpoint: Arc<ModelCheckpoint>, context: Arc<Context>) -> Re
     // apply
     let apply = Apply::new(&context, &owner, now);
     let next = match &stage {
-        Stage::Decided => return Ok(Next::Done),
+        Stage::Decided => return Ok(Next::AwaitChange),
         Stage::Start => {
             apply.ensure(wanted).await?;
-            Next::Done
+            Next::AwaitChange
         }
-        Stage::Running { .. } | Stage::Verdict(_) => Next::Done,
+        Stage::Running { .. } | Stage::Verdict(_) => Next::AwaitChange,
         Stage::Retry { wait, .. } if wait.is_zero() => {
             if let Some(job) = &job {
                 context.writes.delete(job.as_ref()).await?;
             }
-            Next::Done // its deletion starts the next one
+            Next::AwaitChange // its deletion starts the next one
         }
-        Stage::Retry { wait, .. } => Next::LookAgain(*wait),
+        Stage::Retry { wait, .. } => Next::Requeue(*wait),
     };
     // status
     let before = serde_json::to_value(checkpoint.status.clone().unwrap_or_default())?;

@@ -12,13 +12,14 @@ use k8s_openapi::jiff::Timestamp;
 use kube::{Resource, ResourceExt};
 use tradewind_crds::conditions::RiskReason;
 use tradewind_crds::names::{self, LABEL_PROFILE};
-use tradewind_crds::trading_policy::{CpuMode, RolePlacement};
+use tradewind_crds::placement::{CpuMode, RolePlacement};
 use tradewind_crds::validation::{join, validate_risk_profile};
 use tradewind_crds::{ConditionType, RiskProfile};
 use tradewind_wire::v1::{ProcessInfo, RiskStatus};
 
 use super::apply::{Applied, Apply, certificate_stamp};
-use super::context::{Context, Next, PassError};
+use super::context::Context;
+use super::outcome::{Next, ReconcileError};
 use super::{pods, pool};
 use crate::build::certificates::{leaf, secret_name};
 use crate::build::owner::Owner;
@@ -53,11 +54,11 @@ pub(super) struct Seen<'a> {
     info: Option<ProcessInfo>,
 }
 
-/// One pass over one profile.
+/// One reconcile over one profile.
 ///
 /// # Errors
-/// [`PassError`]; the pass is repeated after a pause.
-pub async fn pass(profile: Arc<RiskProfile>, context: Arc<Context>) -> Result<Next, PassError> {
+/// [`ReconcileError`]; the reconcile is repeated after a pause.
+pub async fn reconcile(profile: Arc<RiskProfile>, context: Arc<Context>) -> Result<Next, ReconcileError> {
     let owner = Owner::of(profile.as_ref(), LABEL_PROFILE)?;
     let now = context.now();
     let name = names::risk(&owner.name);
@@ -91,7 +92,7 @@ pub async fn pass(profile: Arc<RiskProfile>, context: Arc<Context>) -> Result<Ne
     // status
     let Heard { risk, info, undecided } = ask(&context, &owner, &profile, &name, set.is_some());
     if undecided && stall.is_none() && profile.status.is_some() {
-        return Ok(next(None, tripped.as_ref())); // the answer, or certain silence, brings the next pass
+        return Ok(next(None, tripped.as_ref())); // the answer, or certain silence, brings the next reconcile
     }
     let waiting = stall.as_ref().map(|stall| stall.reason);
     let trouble = if unplaced { Some(UNPLACED.to_owned()) } else { pods::trouble(&context, &owner.namespace, &name) };
@@ -104,9 +105,9 @@ pub async fn pass(profile: Arc<RiskProfile>, context: Arc<Context>) -> Result<Ne
 
 fn next(stall: Option<RiskReason>, tripped: Option<&Tripped>) -> Next {
     match (stall, tripped) {
-        (_, Some(tripped)) => Next::LookAgain(tripped.pause.max(Duration::from_secs(1))),
-        (Some(RiskReason::InsufficientPinnedCPU | RiskReason::AccountConflict), None) => Next::LookAgain(Duration::from_secs(15)),
-        _ => Next::Done,
+        (_, Some(tripped)) => Next::Requeue(tripped.pause.max(Duration::from_secs(1))),
+        (Some(RiskReason::InsufficientPinnedCPU | RiskReason::AccountConflict), None) => Next::Requeue(Duration::from_secs(15)),
+        _ => Next::AwaitChange,
     }
 }
 
@@ -117,7 +118,7 @@ async fn apply(
     tripped: Option<&Tripped>,
     context: &Context,
     now: Timestamp,
-) -> Result<Applied<StatefulSet>, PassError> {
+) -> Result<Applied<StatefulSet>, ReconcileError> {
     let name = names::risk(&owner.name);
     let stamp = certificate_stamp(context, &owner.namespace, &secret_name(&name), &leaf(&name, &owner.namespace), now);
     let replicas = i32::from(tripped.is_none_or(|tripped| tripped.pause.is_zero()));
@@ -174,7 +175,7 @@ fn conflict(profile: &RiskProfile, context: &Context) -> Option<Stall> {
     Some(Stall { reason: RiskReason::AccountConflict, message: message("RiskProfile", &mine, holder) })
 }
 
-async fn insufficient(placement: &RolePlacement, context: &Context) -> Result<Option<Stall>, PassError> {
+async fn insufficient(placement: &RolePlacement, context: &Context) -> Result<Option<Stall>, ReconcileError> {
     if placement.mode != CpuMode::Pinned {
         return Ok(None);
     }

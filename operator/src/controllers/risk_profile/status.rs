@@ -3,8 +3,8 @@
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use k8s_openapi::jiff::Timestamp;
 use tradewind_crds::conditions::{RiskReason, find_condition, set_condition};
+use tradewind_crds::placement::CpuMode;
 use tradewind_crds::risk_profile::{BreakerStatus, EffectiveLimits, TradingState};
-use tradewind_crds::trading_policy::CpuMode;
 use tradewind_crds::{Condition, ConditionStatus, ConditionType, RiskProfileStatus, names};
 use tradewind_wire::v1::RiskStatus;
 

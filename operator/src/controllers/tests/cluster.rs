@@ -17,7 +17,8 @@ use tradewind_wire::v1::{CpuPinning, PairedPnl, PolicyStatus, ProcessInfo, Revis
 
 use super::server::{Key, Server};
 use crate::build::settings::Settings;
-use crate::controllers::context::{Context, PassError};
+use crate::controllers::context::Context;
+use crate::controllers::outcome::ReconcileError;
 use crate::controllers::{model_checkpoint, risk_profile, trading_policy};
 use crate::runtime::authority::Authority;
 use crate::runtime::brake::Brake;
@@ -43,7 +44,7 @@ pub(super) fn pass_time(seconds: i64) {
     NOW.set(NOW.get() + seconds);
 }
 
-/// What the decision engine reports.
+/// What the decider reports.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Evidence {
     Good,
@@ -359,22 +360,22 @@ impl Operator {
         }
     }
 
-    /// One pass over everything there is.
-    pub(super) async fn round(&mut self, cluster: &Cluster) -> Result<(), PassError> {
+    /// One reconcile over everything there is.
+    pub(super) async fn round(&mut self, cluster: &Cluster) -> Result<(), ReconcileError> {
         self.sync(cluster);
         self.listen(cluster);
         for checkpoint in self.context.caches.checkpoints.list(|_| true) {
             let checkpoint: ModelCheckpoint = checkpoint.0.clone().unwrap();
-            model_checkpoint::pass(Arc::new(checkpoint), Arc::clone(&self.context)).await?;
+            Box::pin(model_checkpoint::reconcile(Arc::new(checkpoint), Arc::clone(&self.context))).await?;
         }
         for profile in self.context.caches.profiles.list(|_| true) {
             let profile: RiskProfile = profile.0.clone().unwrap();
-            risk_profile::pass(Arc::new(profile), Arc::clone(&self.context)).await?;
+            Box::pin(risk_profile::reconcile(Arc::new(profile), Arc::clone(&self.context))).await?;
         }
         self.sync(cluster);
         for policy in self.context.caches.policies.list(|_| true) {
             let policy: TradingPolicy = policy.0.clone().unwrap();
-            trading_policy::pass(Arc::new(policy), Arc::clone(&self.context)).await?;
+            Box::pin(trading_policy::reconcile(Arc::new(policy), Arc::clone(&self.context))).await?;
         }
         Ok(())
     }

@@ -132,7 +132,7 @@ async fn the_first_pass_over_a_checkpoint_sends_job_event_and_status() {
     let (client, mut server) = pair();
     let operator = super::cluster::Operator::start_with(&super::authority(), client);
     let object = stored();
-    let pass = crate::controllers::model_checkpoint::pass(Arc::new(object.clone()), Arc::clone(&operator.context));
+    let reconcile = crate::controllers::model_checkpoint::reconcile(Arc::new(object.clone()), Arc::clone(&operator.context));
     let name = crate::build::verification::job_name("tactical-a", &object.spec, "tradewind.dev/tradewind:1");
     let script = async {
         let job = expect(
@@ -148,6 +148,6 @@ async fn the_first_pass_over_a_checkpoint_sends_job_event_and_status() {
         let status = expect(&mut server, "PATCH", STATUS, 200, serde_json::to_value(&object).unwrap()).await;
         assert_eq!(status["status"]["phase"], json!("Verifying"));
     };
-    let (outcome, ()) = tokio::join!(pass, script);
+    let (outcome, ()) = tokio::join!(reconcile, script);
     outcome.unwrap();
 }

@@ -6,11 +6,12 @@ use k8s_openapi::api::apps::v1::StatefulSet;
 use k8s_openapi::api::core::v1::{ConfigMap, Service, ServiceAccount};
 use k8s_openapi::api::networking::v1::NetworkPolicy;
 use k8s_openapi::jiff::Timestamp;
+use tradewind_crds::names;
 use tradewind_crds::policy_status::Revision;
-use tradewind_crds::{TradingPolicy, names};
 
-use super::dereference::World;
+use super::found::Found;
 use super::observe::Observed;
+use super::reconcile::Reconcile;
 use crate::build::certificates::{leaf, secret_name};
 use crate::build::config::{BundleContent, UnusableSpec, bundle_json, trading_json};
 use crate::build::disruption::budget;
@@ -18,31 +19,25 @@ use crate::build::inference::{Bundle, InferenceChildren, SharedChildren, inferen
 use crate::build::owner::Owner;
 use crate::build::trading::{ProcessChildren, Trading, TradingChildren, trading};
 use crate::controllers::apply::{Applied, Apply, ApplyError, certificate_stamp};
-use crate::controllers::context::{Context, PassError};
+use crate::controllers::context::Context;
+use crate::controllers::outcome::ReconcileError;
 use crate::plan::bundle::spec_of;
 use crate::plan::rollout::Plan;
 
-/// What is stored after this pass.
+/// What is stored after this reconcile.
 #[derive(Debug)]
 pub(super) struct AppliedChildren {
-    /// The engine and execution exist.
+    /// The decider and execution exist.
     pub(super) runs: bool,
     /// Inference by bundle.
     pub(super) inference: Vec<(String, Applied<StatefulSet>)>,
 }
 
 /// Applies everything that the plan keeps; sweeps when it says so.
-#[allow(clippy::too_many_arguments)] // the stages of one pass, each a value of its own
-pub(super) async fn apply(
-    policy: &TradingPolicy,
-    owner: &Owner,
-    context: &Context,
-    world: &World,
-    observed: &Observed,
-    plan: &Plan,
-    may_run: bool,
-    now: Timestamp,
-) -> Result<AppliedChildren, PassError> {
+pub(super) async fn apply(reconcile: &Reconcile<'_>, found: &Found<'_>, plan: &Plan) -> Result<AppliedChildren, ReconcileError> {
+    let Reconcile { policy, owner, context, now } = *reconcile;
+    let Found { world, observed, blocked, .. } = *found;
+    let may_run = world.may_run(blocked);
     let apply = Apply::new(context, owner, now);
     let mut done = AppliedChildren { runs: false, inference: Vec::new() };
     if !plan.keep.is_empty() {
@@ -52,13 +47,13 @@ pub(super) async fn apply(
         apply.ensure(network_policy).await?;
     }
     for revision in &plan.keep {
-        let bundle = bundle(policy, owner, context, observed, revision, now)?;
+        let bundle = bundle(reconcile, observed, revision)?;
         let set = apply_inference(&apply, inference(owner, &context.settings, &bundle)).await?;
         done.inference.push((revision.bundle.clone(), set));
     }
     let engine = names::policy_engine(&owner.name);
-    let wanted = may_run && !plan.keep.is_empty();
-    if let (true, Some(profile)) = (wanted, world.profile()) {
+    let desired = may_run && !plan.keep.is_empty();
+    if let (true, Some(profile)) = (desired, world.profile()) {
         let config = trading_json(owner, &policy.spec, &profile.spec)?;
         let execution = names::execution(&owner.name);
         let stamps = [stamp(context, owner, &engine, now), stamp(context, owner, &execution, now)];
@@ -72,7 +67,7 @@ pub(super) async fn apply(
         apply_trading(&apply, trading(owner, &context.settings, &inputs)).await?;
         apply.ensure(budget(owner, owner.name.clone())).await?;
     }
-    done.runs = wanted || context.caches.stateful_sets.get(&owner.namespace, &engine).is_some();
+    done.runs = desired || context.caches.stateful_sets.get(&owner.namespace, &engine).is_some();
     if plan.sweep {
         sweep(&apply, owner, plan).await?;
     }
@@ -89,14 +84,8 @@ fn uris(revision: &Revision) -> [String; 2] {
 }
 
 /// The bundle of a revision, from the content that the revision was made of.
-fn bundle(
-    policy: &TradingPolicy,
-    owner: &Owner,
-    context: &Context,
-    observed: &Observed,
-    revision: &Revision,
-    now: Timestamp,
-) -> Result<Bundle, PassError> {
+fn bundle(reconcile: &Reconcile<'_>, observed: &Observed, revision: &Revision) -> Result<Bundle, ReconcileError> {
+    let Reconcile { policy, owner, context, now } = *reconcile;
     let spec = spec_of(&policy.spec, revision)?;
     let name = names::inference(&owner.name, &revision.bundle);
     let content = BundleContent {
@@ -110,7 +99,7 @@ fn bundle(
         strategic_checkpoint: &revision.strategic,
         tactical_checkpoint: &revision.tactical,
     };
-    let config = bundle_json(&content).map_err(|error: UnusableSpec| PassError::from(error))?;
+    let config = bundle_json(&content).map_err(|error: UnusableSpec| ReconcileError::from(error))?;
     Ok(Bundle {
         id: revision.bundle.clone(),
         image: revision.image.clone(),

@@ -14,13 +14,13 @@ use tradewind_crds::{ConditionStatus, ConditionType, ModelCheckpoint, RiskProfil
 use crate::controllers::context::Context;
 use crate::plan::bundle::{Sources, revision};
 use crate::plan::conflict::{Claim, holder, message};
-use crate::plan::rollout::{Pods, State, Wanted};
+use crate::plan::rollout::{Desired, Pods, State};
 
 /// Everything that a policy refers to.
 #[derive(Debug)]
 pub(super) struct World {
     pub(super) profile: Option<Arc<DeserializeGuard<RiskProfile>>>,
-    pub(super) wanted: Wanted,
+    pub(super) desired: Desired,
     /// Checkpoints that are named for another role than theirs.
     misplaced: Vec<Violation>,
     /// The older policy on the same account.
@@ -41,7 +41,7 @@ impl World {
         });
         Self {
             profile: context.caches.profiles.get(&namespace, &spec.risk_profile_ref.name),
-            wanted: wanted(policy, found.map(|(_, name, checkpoint)| verified(name, checkpoint)), &context.settings.image),
+            desired: desired(policy, found.map(|(_, name, checkpoint)| verified(name, checkpoint)), &context.settings.image),
             misplaced: misplaced.flatten().collect(),
             conflict: conflict(policy, context),
         }
@@ -96,13 +96,13 @@ enum Unfit {
 }
 
 /// The bundle, once both its checkpoints are verified. A rejection needs someone's help, so it is said before what only needs time.
-fn wanted(policy: &TradingPolicy, found: [Result<&CheckpointSource, Unfit>; 2], image: &str) -> Wanted {
+fn desired(policy: &TradingPolicy, found: [Result<&CheckpointSource, Unfit>; 2], image: &str) -> Desired {
     match found {
         [Ok(strategic), Ok(tactical)] => {
-            Wanted::Verified(Box::new(revision(&policy.spec, Sources { strategic, tactical }, image)))
+            Desired::Verified(Box::new(revision(&policy.spec, Sources { strategic, tactical }, image)))
         }
-        [Err(Unfit::Rejected(why)), _] | [_, Err(Unfit::Rejected(why))] => Wanted::Rejected(why),
-        [Err(Unfit::Awaited(why)), _] | [_, Err(Unfit::Awaited(why))] => Wanted::Waiting(why),
+        [Err(Unfit::Rejected(why)), _] | [_, Err(Unfit::Rejected(why))] => Desired::Rejected(why),
+        [Err(Unfit::Awaited(why)), _] | [_, Err(Unfit::Awaited(why))] => Desired::Waiting(why),
     }
 }
 

@@ -1,176 +1,146 @@
-//! What runs: sets and pods of this policy, and what its processes say.
+//! What is observed: sets and pods of this policy, and what its processes say.
 
-use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use tradewind_crds::TradingPolicy;
-use tradewind_crds::conditions::{ConditionType, PolicyReason};
 use tradewind_crds::names;
-use tradewind_crds::policy_status::{Phase, PinningReport};
-use tradewind_crds::trading_policy::RolePlacement;
-use tradewind_wire::v1::{PolicyStatus, ProcessInfo, RevisionFigures};
+use tradewind_crds::placement::RolePlacement;
+use tradewind_crds::policy_status::{Phase, PinningReport, Revision};
+use tradewind_wire::v1::{PolicyStatus, RevisionFigures};
 
 use super::endpoint;
+use super::process_state::{ProcessState, Voice, pod_name};
+use super::reconcile::Reconcile;
 use crate::build::owner::Owner;
-use crate::controllers::context::{Context, PassError};
+use crate::controllers::outcome::ReconcileError;
 use crate::controllers::pods;
 use crate::plan::bundle::Content;
-use crate::plan::conditions::DecisionEngine;
+use crate::plan::conditions::Decider;
 use crate::plan::evidence::{Evidence, Figures, Paired};
 use crate::plan::rollout::{Plan, Pods, State};
-use crate::runtime::brake::Tripped;
-use crate::runtime::polls::{Answer, Asked, OwnerKey, Question};
+use crate::runtime::polls::{Answer, Asked, Heard, OwnerKey, Question};
 
 /// Time between two questions during a rollout, while something starts, and when nothing happens.
 const ROLLOUT: Duration = Duration::from_secs(1);
 const STARTING: Duration = Duration::from_secs(2);
 const IDLE: Duration = Duration::from_secs(10);
 
-/// What runs at present.
+/// What runs at present, process by process.
 #[derive(Debug)]
 pub(super) struct Observed {
-    pub(super) stable: Pods,
-    pub(super) candidate: Pods,
-    policy: Pods,
-    execution: Pods,
-    /// Execution has a node, or does not need one of the pool.
-    pub(super) execution_placed: bool,
-    pub(super) evidence: Option<Evidence>,
-    pub(super) pinning: Vec<PinningReport>,
-    /// Pods that were not asked often enough: what status says of them stays.
-    pub(super) unheard: BTreeSet<String>,
-    /// Brakes by name of the set.
-    tripped: BTreeMap<String, Tripped>,
-    complete: bool,
-    /// A process that runs was not asked often enough to call it silent.
-    pub(super) undecided: bool,
+    /// Inference of the stable bundle.
+    stable: Option<ProcessState<PinningReport>>,
+    /// Inference of the bundle on its way.
+    candidate: Option<ProcessState<PinningReport>>,
+    decider: ProcessState<Evidence>,
+    execution: ProcessState<PinningReport>,
 }
 
 impl Observed {
     /// Looks at caches and answers; removes pods that a kubelet rejected.
-    pub(super) async fn look(context: &Context, owner: &Owner, policy: &TradingPolicy, state: &State) -> Result<Self, PassError> {
-        let mut observed = Self {
-            stable: Pods::Absent,
-            candidate: Pods::Absent,
-            policy: Pods::Absent,
-            execution: Pods::Absent,
-            execution_placed: false,
-            evidence: None,
-            pinning: Vec::new(),
-            unheard: BTreeSet::new(),
-            tripped: BTreeMap::new(),
-            complete: true,
-            undecided: false,
-        };
-        let inference = |bundle: &str| names::inference(&owner.name, bundle);
-        if let Some(stable) = &state.stable {
-            observed.stable = observed.set(context, owner, policy, &inference(&stable.bundle)).await?;
-        }
-        if let Some(candidate) = &state.candidate {
-            observed.candidate = observed.set(context, owner, policy, &inference(&candidate.bundle)).await?;
-        }
-        observed.policy = observed.set(context, owner, policy, &names::policy_engine(&owner.name)).await?;
-        observed.execution = observed.set(context, owner, policy, &names::execution(&owner.name)).await?;
-        observed.execution_placed = observed.execution == Pods::Ready;
-        observed.listen(context, owner, policy, state);
-        Ok(observed)
+    pub(super) async fn look(reconcile: &Reconcile<'_>, state: &State) -> Result<Self, ReconcileError> {
+        let owner = reconcile.owner;
+        let decider = names::policy_engine(&owner.name);
+        let heard = heard(reconcile, Asked::Policy, &decider);
+        let decider = ProcessState::observe(reconcile, decider, &heard, read_evidence).await?;
+        let placement = &reconcile.policy.spec.placement.execution;
+        let execution = described(reconcile, "execution", names::execution(&owner.name), Some(placement)).await?;
+        let stable = inference(reconcile, state.stable.as_ref()).await?;
+        let candidate = inference(reconcile, state.candidate.as_ref()).await?;
+        Ok(Self { stable, candidate, decider, execution })
     }
 
-    async fn set(&mut self, context: &Context, owner: &Owner, policy: &TradingPolicy, name: &str) -> Result<Pods, PassError> {
-        let Some(set) = context.caches.stateful_sets.get(&owner.namespace, name) else { return Ok(Pods::Absent) };
-        let emptied = set.spec.as_ref().and_then(|spec| spec.replicas) == Some(0);
-        let tripped = pods::brake(context, &owner.namespace, name, emptied && has_said_rejected(policy)).await?;
-        if let Some(tripped) = tripped {
-            self.tripped.insert(name.to_owned(), tripped.clone());
-            if !tripped.pause.is_zero() {
-                return Ok(Pods::Rejected(rejected(name, &tripped)));
-            }
-        }
-        if pods::ready(&set) {
-            return Ok(Pods::Ready);
-        }
-        let why = pods::trouble(context, &owner.namespace, name).unwrap_or_else(|| format!("{name} is starting"));
-        Ok(Pods::Starting(why))
+    /// Processes that report their CPUs.
+    fn described(&self) -> impl Iterator<Item = &ProcessState<PinningReport>> {
+        [Some(&self.execution), self.stable.as_ref(), self.candidate.as_ref()].into_iter().flatten()
     }
 
-    fn listen(&mut self, context: &Context, owner: &Owner, policy: &TradingPolicy, state: &State) {
-        let key = key(owner);
-        let engine = endpoint(owner, &names::policy_engine(&owner.name));
-        let heard = context.polls.heard(&key, Asked::Policy, &engine);
-        if let Some(Answer::Policy(status)) = heard.current() {
-            self.evidence = Some(evidence(status));
-        }
-        self.undecided |= self.policy != Pods::Absent && heard.undecided();
-        let mut hear = |role: &str, set: &str, asked: &RolePlacement| {
-            let heard = context.polls.heard(&key, Asked::Describe, &endpoint(owner, set));
-            let report = match heard.current() {
-                Some(Answer::Describe(info)) => report(role, set, asked, info),
-                _ => None,
-            };
-            let runs = context.caches.stateful_sets.get(&owner.namespace, set).is_some();
-            if runs && heard.undecided() {
-                self.undecided = true;
-                self.unheard.insert(pod_name(set));
-            }
-            self.complete &= report.is_some();
-            self.pinning.extend(report);
-        };
-        hear("execution", &names::execution(&owner.name), &policy.spec.placement.execution);
-        for revision in [&state.stable, &state.candidate].into_iter().flatten() {
-            if let Ok(content) = Content::of_revision(revision) {
-                hear("inference", &names::inference(&owner.name, &revision.bundle), &content.placement.inference);
-            }
-        }
-        self.pinning.sort_by(|a, b| a.pod_name.cmp(&b.pod_name));
-    }
-
-    /// Pods of the stable bundle. When nothing is on its way, the whole policy is meant: its engine and execution belong to
-    /// what serves. During a rollout only inference is, so that an engine that restarts delays no rollback.
+    /// Pods of the stable bundle. When nothing is on its way, the whole policy is meant: its decider and execution belong to
+    /// what serves. During a rollout only inference is, so that a decider that restarts delays no rollback.
     pub(super) fn stable_pods(&self, state: &State) -> Pods {
+        let stable = pods_of(self.stable.as_ref());
         if state.candidate.is_some()
-            || self.stable != Pods::Ready
+            || stable != Pods::Ready
             || !matches!(state.rollout.phase, Phase::Healthy | Phase::RolledBack)
         {
-            return self.stable.clone();
+            return stable;
         }
-        for (what, pods) in [("execution", &self.execution), ("the decision engine", &self.policy)] {
+        for (what, pods) in [("execution", &self.execution.pods), ("the decider", &self.decider.pods)] {
             match pods {
                 Pods::Ready => {}
                 Pods::Absent => return Pods::Starting(format!("{what} is being created")),
                 other => return other.clone(),
             }
         }
-        if self.evidence.is_none() {
-            return Pods::Starting("the decision engine does not answer yet".to_owned());
+        if self.evidence().is_none() {
+            return Pods::Starting("the decider does not answer yet".to_owned());
         }
         Pods::Ready
     }
 
-    /// What is known of the decision engine; one that was heard before and misses an answer still decides.
-    pub(super) fn engine(&self, decided: bool) -> DecisionEngine<'_> {
-        match &self.evidence {
-            Some(evidence) if evidence.bars_decided == 0 => DecisionEngine::WithoutBars(&evidence.waiting_for),
-            Some(_) => DecisionEngine::Decides,
-            None if self.undecided && decided => DecisionEngine::Decides,
-            None if self.undecided || self.policy != Pods::Ready => DecisionEngine::Starting,
-            None => DecisionEngine::Silent,
+    /// Pods of the bundle on its way.
+    pub(super) fn candidate_pods(&self) -> Pods {
+        pods_of(self.candidate.as_ref())
+    }
+
+    /// Whether execution has a node, or does not need one of the pool.
+    pub(super) fn execution_placed(&self) -> bool {
+        self.execution.pods == Pods::Ready
+    }
+
+    /// What the decider reports of the rollout.
+    pub(super) const fn evidence(&self) -> Option<&Evidence> {
+        self.decider.answer()
+    }
+
+    /// CPUs as the processes report them.
+    pub(super) fn pinning(&self) -> impl Iterator<Item = &PinningReport> {
+        self.described().filter_map(ProcessState::answer)
+    }
+
+    /// Whether it is too early to call the process of this pod silent.
+    pub(super) fn is_undecided(&self, pod: &str) -> bool {
+        self.described().any(|process| process.undecided() && process.pod() == pod)
+    }
+
+    /// Whether that holds of any process.
+    pub(super) fn undecided(&self) -> bool {
+        self.decider.undecided() || self.described().any(ProcessState::undecided)
+    }
+
+    /// What is known of the decider; one that was heard before and misses an answer still decides.
+    pub(super) fn decider(&self, decided: bool) -> Decider<'_> {
+        match &self.decider.voice {
+            Voice::Answers(evidence) if evidence.bars_decided == 0 => Decider::WithoutBars(&evidence.waiting_for),
+            Voice::Answers(_) => Decider::Decides,
+            _ if self.undecided() && decided => Decider::Decides,
+            _ if self.undecided() || self.decider.pods != Pods::Ready => Decider::Starting,
+            _ => Decider::Silent,
         }
+    }
+
+    /// Sets whose brakes hold, each with the time until one more pod is tried.
+    fn pauses(&self) -> impl Iterator<Item = (&str, Duration)> {
+        let described = self.described().map(|process| (process.set.as_str(), process.pause()));
+        let all = described.chain([(self.decider.set.as_str(), self.decider.pause())]);
+        all.filter_map(|(set, pause)| Some((set, pause?)))
     }
 
     /// Replicas of a set: none while its brake holds.
     pub(super) fn replicas(&self, set: &str) -> i32 {
-        i32::from(self.tripped.get(set).is_none_or(|tripped| tripped.pause.is_zero()))
+        i32::from(self.pauses().all(|(braked, pause)| braked != set || pause.is_zero()))
     }
 
     /// Time until the first brake is tried.
     pub(super) fn brake_pause(&self) -> Option<Duration> {
-        self.tripped.values().map(|tripped| tripped.pause).min()
+        self.pauses().map(|(_, pause)| pause).min()
     }
 
     /// Says what to ask from now on.
-    pub(super) fn ask(&self, context: &Context, owner: &Owner, plan: &Plan, runs: bool) {
+    pub(super) fn ask(&self, reconcile: &Reconcile<'_>, plan: &Plan, runs: bool) {
+        let owner = reconcile.owner;
         let rollout = plan.next.candidate.is_some() || plan.changed || !plan.sweep;
-        let describe = if self.complete && !rollout { IDLE } else { STARTING };
+        let complete = self.described().all(|process| process.answer().is_some());
+        let describe = if complete && !rollout { IDLE } else { STARTING };
         let mut questions = Vec::new();
         if runs {
             questions.push(Question {
@@ -188,34 +158,54 @@ impl Observed {
             every: describe,
             eager: false,
         }));
-        context.polls.ask(&key(owner), questions);
+        reconcile.context.polls.ask(&key(owner), questions);
     }
+}
+
+fn pods_of<T>(process: Option<&ProcessState<T>>) -> Pods {
+    process.map_or(Pods::Absent, |process| process.pods.clone())
+}
+
+async fn inference(
+    reconcile: &Reconcile<'_>,
+    revision: Option<&Revision>,
+) -> Result<Option<ProcessState<PinningReport>>, ReconcileError> {
+    let Some(revision) = revision else { return Ok(None) };
+    let set = names::inference(&reconcile.owner.name, &revision.bundle);
+    let content = Content::of_revision(revision).ok();
+    let placement = content.as_ref().map(|content| &content.placement.inference);
+    described(reconcile, "inference", set, placement).await.map(Some)
+}
+
+/// A process that reports its CPUs, held against what was asked for.
+async fn described(
+    reconcile: &Reconcile<'_>,
+    role: &str,
+    set: String,
+    asked: Option<&RolePlacement>,
+) -> Result<ProcessState<PinningReport>, ReconcileError> {
+    let heard = heard(reconcile, Asked::Describe, &set);
+    let pod = pod_name(&set);
+    let read = |answer: &Answer| match answer {
+        Answer::Describe(info) => pods::pinning(role, pod, asked?, info),
+        Answer::Policy(_) | Answer::Risk(_) => None,
+    };
+    ProcessState::observe(reconcile, set, &heard, read).await
+}
+
+fn heard(reconcile: &Reconcile<'_>, asked: Asked, set: &str) -> Heard {
+    reconcile.context.polls.heard(&key(reconcile.owner), asked, &endpoint(reconcile.owner, set))
 }
 
 fn key(owner: &Owner) -> OwnerKey {
     ("TradingPolicy", owner.namespace.clone(), owner.name.clone())
 }
 
-fn has_said_rejected(policy: &TradingPolicy) -> bool {
-    let conditions = policy.status.as_ref().map(|status| status.conditions.as_slice()).unwrap_or_default();
-    conditions.iter().any(|c| c.r#type == ConditionType::Stalled && c.reason == PolicyReason::PinnedPodsRejected.as_str())
-}
-
-fn rejected(set: &str, tripped: &Tripped) -> String {
-    format!(
-        "the kubelet rejected {} pods of {set} ({}); the set is scaled to zero and its dead pods are removed; what serves is tried \
-         again with one pod after a pause",
-        tripped.pods, tripped.reason
-    )
-}
-
-fn report(role: &str, set: &str, asked: &RolePlacement, info: &ProcessInfo) -> Option<PinningReport> {
-    pods::pinning(role, pod_name(set), asked, info)
-}
-
-/// The one pod of a set.
-pub(super) fn pod_name(set: &str) -> String {
-    format!("{set}-0")
+fn read_evidence(answer: &Answer) -> Option<Evidence> {
+    match answer {
+        Answer::Policy(status) => Some(evidence(status)),
+        Answer::Describe(_) | Answer::Risk(_) => None,
+    }
 }
 
 fn evidence(status: &PolicyStatus) -> Evidence {

@@ -1,14 +1,16 @@
 //! Status, conditions and events of a policy.
 
-use k8s_openapi::jiff::Timestamp;
 use tradewind_crds::conditions::{find_condition, set_condition};
+use tradewind_crds::placement::CpuMode;
 use tradewind_crds::policy_status::PinningReport;
-use tradewind_crds::trading_policy::CpuMode;
 use tradewind_crds::{ConditionStatus, ConditionType, TradingPolicy, TradingPolicyStatus, names};
 
 use super::children::AppliedChildren;
 use super::dereference::World;
-use super::observe::{Observed, pod_name};
+use super::found::Found;
+use super::observe::Observed;
+use super::process_state::pod_name;
+use super::reconcile::Reconcile;
 use crate::plan::bundle::Content;
 use crate::plan::conditions::{condition, cpu_pinned, of_rollout, trading_allowed};
 use crate::plan::rollout::Plan;
@@ -16,13 +18,13 @@ use crate::runtime::events::Notice;
 
 /// What the status has to be, and what to say about the change.
 pub(super) fn status(
-    policy: &TradingPolicy,
-    world: &World,
-    observed: &Observed,
+    reconcile: &Reconcile<'_>,
+    found: &Found<'_>,
     plan: &Plan,
     applied: &AppliedChildren,
-    now: Timestamp,
 ) -> (TradingPolicyStatus, Vec<Notice>) {
+    let Reconcile { policy, now, .. } = *reconcile;
+    let Found { world, observed, .. } = *found;
     let before = policy.status.clone().unwrap_or_default();
     let mut status = before.clone();
     let generation = policy.metadata.generation;
@@ -43,8 +45,8 @@ pub(super) fn status(
     let halted = profile.is_some_and(|profile| profile.spec.halt);
     let traded = find_condition(&before.conditions, ConditionType::TradingAllowed)
         .is_some_and(|condition| condition.status == ConditionStatus::True);
-    let engine = (observed.engine(traded), policy.spec.feed.as_str());
-    let (allowed, reason, message) = trading_allowed(policy.spec.trading, policy.spec.halt, halted, state, serving, engine);
+    let decider = (observed.decider(traded), policy.spec.feed.as_str());
+    let (allowed, reason, message) = trading_allowed(policy.spec.trading, policy.spec.halt, halted, state, serving, decider);
     all.push(condition(ConditionType::TradingAllowed, allowed, reason, message, generation, now));
     for condition in all {
         set_condition(&mut status.conditions, condition);
@@ -72,9 +74,9 @@ fn pinning(policy: &TradingPolicy, before: &TradingPolicyStatus, observed: &Obse
     let kept = [&plan.next.stable, &plan.next.candidate].into_iter().flatten();
     let mut pods: Vec<String> = kept.map(|revision| pod_name(&names::inference(name, &revision.bundle))).collect();
     pods.push(pod_name(&names::execution(name)));
-    let known = before.pinning.iter().filter(|report| observed.unheard.contains(&report.pod_name));
+    let known = before.pinning.iter().filter(|report| observed.is_undecided(&report.pod_name));
     let mut reports: Vec<PinningReport> =
-        observed.pinning.iter().chain(known).filter(|report| pods.contains(&report.pod_name)).cloned().collect();
+        observed.pinning().chain(known).filter(|report| pods.contains(&report.pod_name)).cloned().collect();
     reports.sort_by(|a, b| a.pod_name.cmp(&b.pod_name));
     reports
 }

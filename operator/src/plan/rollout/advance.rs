@@ -132,7 +132,7 @@ impl Machine<'_> {
         self.event(false, PolicyReason::Shadowing, "spec.rollout was changed: the candidate starts again in the shadow");
     }
 
-    /// Shows the candidate to the policy process once its pods answer, so that its start is not counted as missed bars.
+    /// Shows the candidate to the decider once its pods answer, so that its start is not counted as missed bars.
     fn introduce(&mut self, bundle: &str) {
         match &self.inputs.candidate_pods {
             Pods::Ready => {
@@ -294,7 +294,7 @@ impl Machine<'_> {
         let Some(evidence) = self.matching_evidence() else {
             return self.roll_back(
                 PolicyReason::GateError,
-                &format!("{name}: the policy process gave no evidence about it before the deadline"),
+                &format!("{name}: the decider gave no evidence about it before the deadline"),
             );
         };
         let goal = StepGoal { name: &name, min_bars: self.min_bars() };

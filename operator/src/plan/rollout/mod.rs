@@ -34,7 +34,7 @@ pub use state::{State, step_hash};
 
 /// What the spec asks for, resolved against the cluster.
 #[derive(Clone, Debug, PartialEq)]
-pub enum Wanted {
+pub enum Desired {
     /// Its checkpoints are verified: this is the bundle.
     Verified(Box<Revision>),
     /// A checkpoint does not exist yet or is being verified: which, and what it waits for.
@@ -63,7 +63,7 @@ pub struct Inputs<'a> {
     /// The spec.
     pub spec: &'a TradingPolicySpec,
     /// What it asks for.
-    pub wanted: Wanted,
+    pub desired: Desired,
     /// Why nothing new may begin (conflict, missing risk profile, invalid spec). What serves keeps serving, and a gate that
     /// fails still rolls back.
     pub blocked: Option<(PolicyReason, String)>,
@@ -71,10 +71,10 @@ pub struct Inputs<'a> {
     pub stable_pods: Pods,
     /// Pods of [`State::candidate`].
     pub candidate_pods: Pods,
-    /// Whether the pool can hold the wanted bundle beside what runs. Requests of this policy's pods that belong to neither
+    /// Whether the pool can hold the desired bundle beside what runs. Requests of this policy's pods that belong to neither
     /// stable nor candidate are on their way out and must not be counted. Read only before a candidate exists.
     pub capacity: Result<(), InsufficientPinnedCpu>,
-    /// Newest answer of the policy process; `None` when it did not answer.
+    /// Newest answer of the decider; `None` when it did not answer.
     pub evidence: Option<Evidence>,
     /// The time, from outside. Whole seconds are kept.
     pub now: Timestamp,
@@ -98,7 +98,7 @@ pub struct Plan {
     pub next: State,
     /// Bundles whose children must exist now: those of the state before and after, without doubles.
     pub keep: Vec<Revision>,
-    /// Whether children of bundles that are not in `keep` may be deleted: the state is written and the policy process has
+    /// Whether children of bundles that are not in `keep` may be deleted: the state is written and the decider has
     /// acknowledged it (or had 30 s to).
     pub sweep: bool,
     /// What happened; empty when the state did not change.
@@ -106,7 +106,7 @@ pub struct Plan {
     /// Whether `next` differs from the state before; call again at once after it was written.
     pub changed: bool,
     /// When to look again though nothing changed; `None`: only on a change.
-    pub look_again: Option<Duration>,
+    pub requeue_after: Option<Duration>,
     /// What to say in Ready, Reconciling, Stalled and RolloutProgressing.
     pub outlook: Outlook,
 }
@@ -141,7 +141,7 @@ struct Machine<'a> {
 const ACKNOWLEDGE_WITHIN: i64 = 10;
 /// How long a rollback waits for the pods of the stable bundle before it moves everything back anyway.
 const RESTORE_WITHIN: i64 = 15;
-/// How long children of an abandoned bundle stay when the policy process does not answer.
+/// How long children of an abandoned bundle stay when the decider does not answer.
 const SWEEP_AFTER: i64 = 30;
 
 impl Machine<'_> {
@@ -149,10 +149,10 @@ impl Machine<'_> {
         if self.state.rollout.phase == Phase::RollingBack {
             return self.roll_back_further();
         }
-        match self.inputs.wanted.clone() {
-            Wanted::Verified(wanted) => self.towards(&wanted),
-            Wanted::Waiting(message) => self.wait(PolicyReason::WaitingForCheckpoint, &message),
-            Wanted::Rejected(message) => self.wait(PolicyReason::CheckpointRejected, &message),
+        match self.inputs.desired.clone() {
+            Desired::Verified(desired) => self.towards(&desired),
+            Desired::Waiting(message) => self.wait(PolicyReason::WaitingForCheckpoint, &message),
+            Desired::Rejected(message) => self.wait(PolicyReason::CheckpointRejected, &message),
         }
     }
 
@@ -187,13 +187,13 @@ impl Machine<'_> {
         });
         let sweep = !changed && (acknowledged || rollout.stable_bundle.is_empty() || self.in_step() >= SWEEP_AFTER);
         let outlook = self.outlook();
-        let look_again = match rollout.phase {
+        let requeue_after = match rollout.phase {
             Phase::Shadowing | Phase::Canary | Phase::Promoting | Phase::RollingBack => Some(Duration::from_secs(1)),
             Phase::Paused => Some(Duration::from_secs(5)),
             _ if !sweep => Some(Duration::from_secs(2)),
             _ if outlook.stalled && outlook.reason == PolicyReason::InsufficientPinnedCPU => Some(Duration::from_secs(15)),
             _ => None,
         };
-        Plan { keep, sweep, events: self.events, changed, look_again, outlook, next: self.state }
+        Plan { keep, sweep, events: self.events, changed, requeue_after, outlook, next: self.state }
     }
 }

@@ -38,7 +38,7 @@ impl Machine<'_> {
         }
         match state.rollout.phase {
             Phase::Pending => working(PolicyReason::Pending, "nothing serves yet".into()),
-            Phase::Verifying => working(PolicyReason::WaitingForCheckpoint, "the wanted bundle has not started yet".into()),
+            Phase::Verifying => working(PolicyReason::WaitingForCheckpoint, "the desired bundle has not started yet".into()),
             Phase::Shadowing if state.rollout.candidate_bundle.is_empty() => {
                 working(PolicyReason::WaitingForPods, format!("{candidate} starts beside {stable}"))
             }

@@ -25,7 +25,7 @@ impl Machine<'_> {
     }
 
     /// Restores before it moves: the weight goes to zero when the stable bundle's pods are ready, or after a while anyway,
-    /// because no bar is decided without the stable bundle; the candidate goes when the policy process routes nothing to it.
+    /// because no bar is decided without the stable bundle; the candidate goes when the decider routes nothing to it.
     pub(super) fn roll_back_further(&mut self) {
         if self.state.rollout.weight_bps > 0 {
             if self.inputs.stable_pods == Pods::Ready || self.in_step() >= RESTORE_WITHIN {

@@ -8,25 +8,25 @@ use super::state::{after, step_hash};
 use super::{Machine, State};
 
 impl Machine<'_> {
-    /// The wanted bundle is known and verified.
-    pub(super) fn towards(&mut self, wanted: &Revision) {
-        if self.state.stable.as_ref().is_some_and(|stable| stable.bundle == wanted.bundle) {
+    /// The desired bundle is known and verified.
+    pub(super) fn towards(&mut self, desired: &Revision) {
+        if self.state.stable.as_ref().is_some_and(|stable| stable.bundle == desired.bundle) {
             return self.settle();
         }
-        if self.state.candidate.as_ref().is_some_and(|candidate| candidate.bundle == wanted.bundle) {
+        if self.state.candidate.as_ref().is_some_and(|candidate| candidate.bundle == desired.bundle) {
             return self.advance();
         }
         if self.state.candidate.is_some() {
             return self.abandon(
                 PolicyReason::Superseded,
                 Phase::Verifying,
-                &format!("bundle {} ({}) takes its place", wanted.bundle, wanted.checkpoints),
+                &format!("bundle {} ({}) takes its place", desired.bundle, desired.checkpoints),
             );
         }
-        if self.refused(wanted) {
+        if self.refused(desired) {
             return;
         }
-        self.begin(wanted);
+        self.begin(desired);
     }
 
     /// The spec asks for what serves.
@@ -59,21 +59,21 @@ impl Machine<'_> {
         }
     }
 
-    /// Whether the wanted bundle must not be tried: it was rolled back, or the spec aborts it.
-    fn refused(&mut self, wanted: &Revision) -> bool {
+    /// Whether the desired bundle must not be tried: it was rolled back, or the spec aborts it.
+    fn refused(&mut self, desired: &Revision) -> bool {
         let rollout = &self.inputs.spec.rollout;
-        if rollout.promote == wanted.bundle {
+        if rollout.promote == desired.bundle {
             return false;
         }
-        let before = self.state.rolled_back.as_ref().is_some_and(|gone| gone.bundle == wanted.bundle);
-        if !before && rollout.abort != wanted.bundle {
+        let before = self.state.rolled_back.as_ref().is_some_and(|gone| gone.bundle == desired.bundle);
+        if !before && rollout.abort != desired.bundle {
             return false;
         }
         if !before {
-            let message = format!("spec.rollout.abort names bundle {}", wanted.bundle);
+            let message = format!("spec.rollout.abort names bundle {}", desired.bundle);
             self.state.rolled_back = Some(tradewind_crds::policy_status::RolledBack {
-                bundle: wanted.bundle.clone(),
-                checkpoints: wanted.checkpoints.clone(),
+                bundle: desired.bundle.clone(),
+                checkpoints: desired.checkpoints.clone(),
                 reason: PolicyReason::Aborted,
                 message: message.clone(),
                 at: Time(self.now),
@@ -87,7 +87,7 @@ impl Machine<'_> {
     }
 
     /// A new candidate. Nothing is created for it before this state is written.
-    fn begin(&mut self, wanted: &Revision) {
+    fn begin(&mut self, desired: &Revision) {
         self.state.rolled_back = None;
         self.state.revert_patch = None;
         let resting = self.resting();
@@ -99,28 +99,28 @@ impl Machine<'_> {
             self.rest(Phase::Verifying);
             return self.hold(true, PolicyReason::InsufficientPinnedCPU, short.message.clone());
         }
-        let forced = self.inputs.spec.rollout.promote == wanted.bundle;
+        let forced = self.inputs.spec.rollout.promote == desired.bundle;
         if self.paused() && !forced {
             if self.state.rollout.phase != Phase::Paused {
                 self.rest(Phase::Paused);
                 self.state.rollout.paused_from = Some(Phase::Verifying);
-                self.event(false, PolicyReason::Paused, format!("bundle {} waits: spec.rollout.paused is set", wanted.bundle));
+                self.event(false, PolicyReason::Paused, format!("bundle {} waits: spec.rollout.paused is set", desired.bundle));
             }
             return;
         }
         let first = self.state.stable.is_none();
         let phase = if first || forced { Phase::Promoting } else { Phase::Shadowing };
-        self.state.rollout = self.fresh_rollout(phase, wanted);
-        self.state.candidate = Some(wanted.clone());
+        self.state.rollout = self.fresh_rollout(phase, desired);
+        self.state.candidate = Some(desired.clone());
         let reason = if phase == Phase::Shadowing { PolicyReason::Shadowing } else { PolicyReason::Promoting };
-        self.event(false, reason, format!("bundle {} ({}) starts", wanted.bundle, wanted.checkpoints));
+        self.event(false, reason, format!("bundle {} ({}) starts", desired.bundle, desired.checkpoints));
     }
 
-    fn fresh_rollout(&self, phase: Phase, wanted: &Revision) -> RolloutStatus {
+    fn fresh_rollout(&self, phase: Phase, desired: &Revision) -> RolloutStatus {
         let (spec, now) = (&self.inputs.spec.rollout, self.now);
         let stable_bundle = self.state.stable.as_ref().map(|stable| stable.bundle.clone()).unwrap_or_default();
         RolloutStatus {
-            step_hash: step_hash(&stable_bundle, &wanted.bundle, 0, spec),
+            step_hash: step_hash(&stable_bundle, &desired.bundle, 0, spec),
             stable_bundle,
             steps: i32::try_from(spec.steps.len()).unwrap_or(i32::MAX),
             started_at: Some(Time(now)),
@@ -135,15 +135,19 @@ impl Machine<'_> {
         if self.state.stable.is_some() { Phase::Healthy } else { Phase::Pending }
     }
 
-    /// A wanted checkpoint is not there, not verified yet, or rejected.
+    /// A desired checkpoint is not there, not verified yet, or rejected.
     pub(super) fn wait(&mut self, reason: PolicyReason, message: &str) {
         let rejected = reason == PolicyReason::CheckpointRejected;
-        let wanted = self.inputs.spec.models.names();
-        if self.state.candidate.as_ref().is_some_and(|candidate| candidate.checkpoints != wanted) {
-            return self.abandon(PolicyReason::Superseded, Phase::Verifying, &format!("the spec names checkpoints {wanted} now"));
+        let desired = self.inputs.spec.models.names();
+        if self.state.candidate.as_ref().is_some_and(|candidate| candidate.checkpoints != desired) {
+            return self.abandon(
+                PolicyReason::Superseded,
+                Phase::Verifying,
+                &format!("the spec names checkpoints {desired} now"),
+            );
         }
         if self.state.candidate.is_none() {
-            if self.state.rolled_back.as_ref().is_some_and(|gone| gone.checkpoints == wanted) {
+            if self.state.rolled_back.as_ref().is_some_and(|gone| gone.checkpoints == desired) {
                 return;
             }
             self.state.rolled_back = None;

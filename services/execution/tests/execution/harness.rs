@@ -382,7 +382,7 @@ pub(crate) fn wish(bar: &v1::Bar) -> Option<i32> {
     (bar.index % 3 == 1).then_some(if bar.close_nanos >= bar.open_nanos { 1 } else { -1 })
 }
 
-/// Drives a world through bars as the policy process does.
+/// Drives a world through bars as the decider does.
 pub(crate) fn drive(world: &mut World, bars: &[v1::Bar]) {
     for (sequence, bar) in (1..).zip(bars) {
         world.advance(bar, sequence);

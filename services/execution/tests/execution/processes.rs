@@ -149,7 +149,7 @@ impl Pod {
     }
 }
 
-/// Asks until there is an answer, as the policy process does.
+/// Asks until there is an answer, as the decider does.
 async fn surely<T, F: Future<Output = Result<tonic::Response<T>, tonic::Status>>>(call: impl FnMut() -> F) -> T {
     let stop = CancellationToken::new();
     let asking = until_answered("test", Patience::default(), &stop, |_, _| {}, call);

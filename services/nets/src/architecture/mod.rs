@@ -9,10 +9,10 @@ pub mod risk;
 pub mod strategic;
 pub mod tactical;
 
-pub use network::{Network, Step, TensorSpec, Use, View};
+pub use network::{BINS, KERNEL, Network, Step, TensorSpec, Use, View};
 pub use tactical::{
-    ACTIONS, AGENT_COUNT, AGENTS, Agent, BINS, CHANNELS_1, CHANNELS_2, COLUMNS, FEATURE_SCHEMA, FLAT, HIDDEN_1, HIDDEN_2, KERNEL,
-    Logits, Matrix, ROWS, pool_bin,
+    ACTIONS, AGENT_COUNT, AGENTS, Agent, CHANNELS_1, CHANNELS_2, COLUMNS, FEATURE_SCHEMA, FLAT, HIDDEN_1, HIDDEN_2, Logits,
+    Matrix, ROWS, pool_bin,
 };
 
 use crate::schema::Schema;

@@ -1,6 +1,11 @@
 //! The words in which a network is written down: layers in order, heads, and what it looks at.
 
-use super::tactical::{BINS, KERNEL, ROWS};
+use tradewind_features::tactical::ROWS;
+
+/// Taps of a convolution; padding 1, stride 1.
+pub const KERNEL: usize = 3;
+/// Time bins after pooling (TA-18).
+pub const BINS: usize = 16;
 
 /// One network: an optional attention vector, a trunk, and heads whose outputs stand side by side.
 ///

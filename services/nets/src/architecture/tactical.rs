@@ -2,6 +2,7 @@
 
 pub use tradewind_features::tactical::{COLUMNS, FEATURE_SCHEMA, Logits, Matrix, ROWS};
 
+use super::network::BINS;
 use super::{Network, Role, Sample, Stage, Step, Use, View};
 use crate::schema::TACTICAL;
 
@@ -13,10 +14,6 @@ pub const ACTIONS: usize = 3;
 pub const CHANNELS_1: usize = 32;
 /// Channels after the second convolution.
 pub const CHANNELS_2: usize = 64;
-/// Taps of both convolutions; padding 1, stride 1.
-pub const KERNEL: usize = 3;
-/// Time bins after pooling (TA-18).
-pub const BINS: usize = 16;
 /// Width of the flattened pooled activations: channel-major, 64 x 16.
 pub const FLAT: usize = CHANNELS_2 * BINS;
 /// Width of the first dense layer.

@@ -1,11 +1,18 @@
 //! The self-test that a checkpoint carries: inputs, and the outputs its author saw.
 
 use super::fault::{Faults, Reason};
-use super::tensors::golden_logits;
-use crate::served::{NoAnswer, Served};
+use crate::answer::{NoAnswer, Served};
 
 /// Largest allowed error of a logit: absolute up to 1, relative above (SU-45, ST-58).
 pub const GOLDEN_TOLERANCE: f64 = 1e-5;
+
+/// Self-test inputs `[n, shape of an input]`.
+pub(super) const GOLDEN_INPUTS: &str = "golden.inputs";
+
+/// Name of a network's self-test outputs `[n, outputs]`.
+pub(super) fn golden_logits(network: &str) -> String {
+    format!("golden.{network}.logits")
+}
 
 /// Inputs and expected outputs.
 #[derive(Debug, Clone, PartialEq)]

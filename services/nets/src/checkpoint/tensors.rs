@@ -3,17 +3,9 @@
 use super::SELF_TEST_INPUTS;
 use super::container::Entry;
 use super::fault::{Faults, Reason};
-use super::self_test::SelfTest;
+use super::self_test::{GOLDEN_INPUTS, SelfTest, golden_logits};
 use crate::architecture::{Network, Stage, TensorSpec, Use, Vector};
 use crate::weights::{NetworkWeights, StageWeights};
-
-/// Self-test inputs `[n, shape of an input]`.
-pub(super) const GOLDEN_INPUTS: &str = "golden.inputs";
-
-/// Name of a network's self-test outputs `[n, outputs]`.
-pub(super) fn golden_logits(network: &str) -> String {
-    format!("golden.{network}.logits")
-}
 
 /// What a file must hold besides what the stage says.
 #[derive(Clone, Copy)]

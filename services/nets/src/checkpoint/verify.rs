@@ -7,7 +7,8 @@ use serde::{Deserialize, Serialize};
 use super::fault::{Fault, Faults, Reason};
 use super::reader::{Checkpoint, sha256};
 use super::{MAX_FILE_BYTES, container};
-use crate::served::{Served, served};
+use crate::answer::Served;
+use crate::served::served;
 
 /// A termination message may hold this much.
 pub const MAX_REPORT_BYTES: usize = 4096;

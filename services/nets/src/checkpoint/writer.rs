@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use safetensors::SafeTensorError;
 use safetensors::tensor::{Dtype, TensorView};
 
-use super::tensors::{GOLDEN_INPUTS, golden_logits};
+use super::self_test::{GOLDEN_INPUTS, golden_logits};
 use super::{Checkpoint, MANIFEST_KEY};
 
 /// Why a checkpoint could not be written.

@@ -6,9 +6,9 @@ mod network;
 pub use inputs::Inputs;
 pub use network::{CandleNetwork, batch};
 
+use crate::answer::{NoAnswer, Served, check_finite};
 use crate::architecture::{Stage, Use};
 use crate::checkpoint::Manifest;
-use crate::served::{NoAnswer, Served, check_finite};
 use crate::weights::StageWeights;
 
 /// The served networks of a stage in candle.

@@ -1,6 +1,7 @@
 //! The execution actors with what stands before them.
 
-use super::{NoAnswer, Served, check_finite, layers};
+use super::layers::layers;
+use crate::answer::{NoAnswer, Served, check_finite};
 use crate::architecture::Stage;
 use crate::architecture::execution::{CONTEXT, STAGE};
 use crate::checkpoint::Checkpoint;

@@ -1,6 +1,7 @@
 //! The risk actors on the serving path, and their critic.
 
-use super::{NoAnswer, Served, check_finite, layers};
+use super::layers::layers;
+use crate::answer::{NoAnswer, Served, check_finite};
 use crate::architecture::Stage;
 use crate::architecture::risk::{BLOCK, INPUTS, STAGE, STATE};
 use crate::checkpoint::Checkpoint;

@@ -2,7 +2,8 @@
 
 use tradewind_features::strategic::{COLUMNS, CONTEXT, PolicyInput, SCHEMA};
 
-use super::{NoAnswer, Served, layers};
+use super::layers::layers;
+use crate::answer::{NoAnswer, Served};
 use crate::architecture::{Stage, strategic};
 use crate::checkpoint::Checkpoint;
 use crate::forward::{StrategicForward, StrategicInputs, StrategicLogits};

@@ -1,12 +1,13 @@
 //! ST-V21..ST-V25 (the part that is networks), SU-V12 and SU-V13.
 
 use tradewind_features::strategic::{CheckedMatrix, MatrixPolicy};
+use tradewind_nets::answer::Served;
 use tradewind_nets::architecture::strategic::STAGE;
 use tradewind_nets::architecture::{Network, Role, Step, Use, View};
 use tradewind_nets::checkpoint::{Checkpoint, Manifest, SelfTest, SelfTestSource, convert, write};
 use tradewind_nets::golden;
 use tradewind_nets::reference::Reference;
-use tradewind_nets::served::{Served, served};
+use tradewind_nets::served::served;
 use tradewind_nets::weights::{Layer, NetworkWeights, StageWeights};
 
 use crate::{activations, near, outputs, softmax, weights};

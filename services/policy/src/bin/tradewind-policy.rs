@@ -1,4 +1,4 @@
-//! The decision engine of one TradingPolicy.
+//! The decider of one TradingPolicy.
 
 use std::io::{BufWriter, stdout};
 use std::path::PathBuf;
@@ -16,7 +16,7 @@ use tradewind_wire::tls::Security;
 use tradewind_wire::{shutdown, telemetry, tls};
 
 #[derive(Parser)]
-#[command(name = "tradewind-policy", version, about = "The decision engine of one TradingPolicy")]
+#[command(name = "tradewind-policy", version, about = "The decider of one TradingPolicy")]
 struct Arguments {
     #[command(subcommand)]
     command: Command,
@@ -126,6 +126,6 @@ async fn run(arguments: Serve) -> anyhow::Result<()> {
     };
     match serve(options, wanted, stop).await {
         Err(error) if error.is_stop() => Ok(()),
-        outcome => outcome.context("the decision engine stopped"),
+        outcome => outcome.context("the decider stopped"),
     }
 }

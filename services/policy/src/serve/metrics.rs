@@ -1,4 +1,4 @@
-//! Figures of the decision engine for Prometheus.
+//! Figures of the decider for Prometheus.
 
 use std::time::Duration;
 

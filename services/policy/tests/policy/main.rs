@@ -1,4 +1,4 @@
-//! Tests of the decision engine through its public interface.
+//! Tests of the decider through its public interface.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 mod evidence;

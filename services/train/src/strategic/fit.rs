@@ -5,12 +5,12 @@ use candle_core::{D, Device, Tensor};
 use candle_nn::ops::softmax;
 use tradewind_features::strategic::decision::{DecisionConfig, EnsembleWeights, Probabilities};
 use tradewind_features::strategic::{AGENTS, COLUMNS};
+use tradewind_nets::answer::NoAnswer;
 use tradewind_nets::architecture::strategic::STAGE;
 use tradewind_nets::architecture::{Network, Vector};
 use tradewind_nets::checkpoint::{Checkpoint, Manifest, SelfTest};
 use tradewind_nets::golden;
 use tradewind_nets::reference::{CandleNetwork, Inputs, Reference, batch};
-use tradewind_nets::served::NoAnswer;
 use tradewind_nets::weights::{NetworkWeights, StageWeights};
 
 use super::samples::Sample;

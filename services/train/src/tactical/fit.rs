@@ -2,11 +2,11 @@
 
 use candle_core::{Device, Tensor};
 use tradewind_nets::actor::{Actor, batch};
+use tradewind_nets::answer::NoAnswer;
 use tradewind_nets::architecture::{ACTIONS, AGENT_COUNT, AGENTS, tactical};
 use tradewind_nets::checkpoint::{Manifest, SelfTest};
 use tradewind_nets::golden;
 use tradewind_nets::reference::Reference;
-use tradewind_nets::served::NoAnswer;
 use tradewind_nets::weights::{ActorWeights, TacticalWeights};
 
 use super::samples::Sample;

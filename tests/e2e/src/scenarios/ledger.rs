@@ -13,7 +13,7 @@ pub const DATA: &str = "/var/lib/tradewind";
 /// Which ledger.
 #[derive(Clone, Copy, Debug)]
 pub enum Kind {
-    /// Decisions of the policy process.
+    /// Decisions of the decider.
     Decisions,
     /// Orders of the execution process.
     Orders,

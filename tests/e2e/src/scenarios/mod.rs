@@ -110,7 +110,7 @@ pub const ALL: [Scenario; 19] = [
     },
     Scenario {
         name: "kill-policy",
-        claim: "the decision engine killed: it goes on where it was, no bar is lost",
+        claim: "the decider killed: it goes on where it was, no bar is lost",
         run: |e| kill(e, Victim::Process("tradewind-policy")),
     },
     Scenario {

@@ -206,7 +206,7 @@ fn another(environment: &Environment, tactical: &str, execution_threshold_bps: u
     begun(environment, &[&before])
 }
 
-/// Waits for a candidate that is none of `others` and that the decision engine asks.
+/// Waits for a candidate that is none of `others` and that the decider asks.
 fn begun(environment: &Environment, others: &[&str]) -> Result<String> {
     environment.kubectl.until("a candidate of its own", Duration::from_secs(60), || {
         let now = get(environment)?;

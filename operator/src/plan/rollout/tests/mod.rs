@@ -13,7 +13,7 @@ use tradewind_crds::policy_status::{Phase, Revision};
 use tradewind_crds::trading_policy::{CanaryStep, TradingPolicySpec};
 use tradewind_crds::{TradingPolicyStatus, samples};
 
-use super::{Inputs, Plan, PlanEvent, Pods, State, Wanted, step};
+use super::{Desired, Inputs, Plan, PlanEvent, Pods, State, step};
 use crate::plan::bundle::{Sources, revision};
 use crate::plan::evidence::{Evidence, Figures, Paired};
 use crate::plan::placement::InsufficientPinnedCpu;
@@ -37,13 +37,13 @@ enum Quality {
     Silent,
 }
 
-/// A cluster in a few lines: status, pods by bundle, a policy process that acknowledges what status says.
+/// A cluster in a few lines: status, pods by bundle, a decider that acknowledges what status says.
 #[derive(Clone, Debug)]
 struct World {
     spec: TradingPolicySpec,
-    /// Digit of the wanted tactical checkpoint's digest; each digit is another bundle.
+    /// Digit of the desired tactical checkpoint's digest; each digit is another bundle.
     digit: char,
-    wanted: Option<Wanted>,
+    desired: Option<Desired>,
     blocked: Option<(PolicyReason, String)>,
     capacity: Result<(), InsufficientPinnedCpu>,
     /// As the API server holds it.
@@ -64,7 +64,7 @@ impl World {
         Self {
             spec: samples::policy("indices", "main", "tactical-a").spec,
             digit: 'a',
-            wanted: None,
+            desired: None,
             blocked: None,
             capacity: Ok(()),
             status: TradingPolicyStatus::default(),
@@ -138,7 +138,7 @@ impl World {
         self.status.stable.as_ref().map(|c| c.bundle.clone()).unwrap_or_default()
     }
 
-    /// What the policy process says: it has read status.
+    /// What the decider says: it has read status.
     fn evidence(&self) -> Option<Evidence> {
         let rollout = self.state().rollout;
         let figures = Figures { bars: 1_000, turnover_bps: 50_000.0, ..Figures::default() };
@@ -175,7 +175,7 @@ impl World {
     fn plan(&self) -> Plan {
         let inputs = Inputs {
             spec: &self.spec,
-            wanted: self.wanted.clone().unwrap_or_else(|| Wanted::Verified(Box::new(self.revision()))),
+            desired: self.desired.clone().unwrap_or_else(|| Desired::Verified(Box::new(self.revision()))),
             blocked: self.blocked.clone(),
             stable_pods: self.pods_of(&self.stable()),
             candidate_pods: self.pods_of(&self.candidate()),

@@ -9,11 +9,11 @@ use super::*;
 #[test]
 fn the_first_bundle_is_verified_then_promoted_without_a_rollout() {
     let mut world = World::new();
-    world.wanted = Some(Wanted::Waiting("ModelCheckpoint tactical-a is Verifying".into()));
+    world.desired = Some(Desired::Waiting("ModelCheckpoint tactical-a is Verifying".into()));
     let plan = world.tick();
     assert_eq!((world.phase(), plan.outlook.reason), (Phase::Verifying, Reason::WaitingForCheckpoint));
     assert!(world.pods.is_empty(), "pods saw an unverified checkpoint");
-    world.wanted = None;
+    world.desired = None;
     world.tick();
     assert_eq!(world.phase(), Phase::Promoting);
     world.settle();
@@ -139,7 +139,7 @@ fn evidence_of_another_step_does_not_count() {
     inputs_evidence.step = 0;
     let inputs = Inputs {
         spec: &world.spec,
-        wanted: Wanted::Verified(Box::new(world.revision())),
+        desired: Desired::Verified(Box::new(world.revision())),
         blocked: None,
         stable_pods: Pods::Ready,
         candidate_pods: Pods::Ready,
@@ -206,7 +206,7 @@ fn too_few_free_cpus_stall_before_anything_is_created_and_the_stable_serves() {
         (Phase::Verifying, Reason::InsufficientPinnedCPU, true)
     );
     assert!(plan.outlook.message.contains("asks for 4") && plan.outlook.message.contains("keeps serving"));
-    assert!(plan.look_again.is_some(), "nobody would notice that CPUs became free");
+    assert!(plan.requeue_after.is_some(), "nobody would notice that CPUs became free");
     assert_eq!(world.pods.len(), 1);
     world.capacity = Ok(());
     world.settle();
@@ -217,9 +217,9 @@ fn too_few_free_cpus_stall_before_anything_is_created_and_the_stable_serves() {
 fn a_rejected_checkpoint_stalls_and_the_bundle_that_served_keeps_serving() {
     let mut world = World::healthy();
     world.want('b');
-    world.wanted = Some(Wanted::Waiting("Verifying".into()));
+    world.desired = Some(Desired::Waiting("Verifying".into()));
     world.tick();
-    world.wanted = Some(Wanted::Rejected("DigestMismatch: seen 00, expected bb".into()));
+    world.desired = Some(Desired::Rejected("DigestMismatch: seen 00, expected bb".into()));
     let plan = world.settle();
     assert_eq!((world.phase(), plan.outlook.reason), (Phase::Healthy, Reason::CheckpointRejected));
     assert!(plan.outlook.stalled && !plan.outlook.ready && plan.outlook.message.contains("DigestMismatch"));
@@ -298,7 +298,7 @@ fn a_five_step_rollout_needs_at_most_twelve_writes_and_healthy_needs_none() {
     let before = world.writes;
     for _ in 0..600 {
         let plan = world.tick();
-        assert!(!plan.changed && plan.look_again.is_none());
+        assert!(!plan.changed && plan.requeue_after.is_none());
     }
     assert_eq!(world.writes, before);
 }
@@ -337,7 +337,7 @@ fn a_policy_that_is_blocked_starts_nothing_and_serves_what_it_served() {
 #[test]
 fn what_needs_help_is_said_before_what_only_needs_time() {
     let mut world = World::new();
-    world.wanted = Some(Wanted::Waiting("ModelCheckpoint tactical-a does not exist".into()));
+    world.desired = Some(Desired::Waiting("ModelCheckpoint tactical-a does not exist".into()));
     world.blocked = Some((Reason::InvalidSpec, "spec.sizing.baseNotional is 250001".into()));
     let plan = world.settle();
     assert!(plan.outlook.stalled && plan.outlook.reason == Reason::InvalidSpec && plan.outlook.message.contains("250001"));
@@ -345,7 +345,7 @@ fn what_needs_help_is_said_before_what_only_needs_time() {
     let plan = world.settle();
     assert!(!plan.outlook.stalled && plan.outlook.reason == Reason::WaitingForRiskProfile);
     assert!(plan.outlook.message.contains("RiskProfile main") && plan.outlook.message.contains("tactical-a does not exist"));
-    world.wanted = Some(Wanted::Rejected("DigestMismatch".into()));
+    world.desired = Some(Desired::Rejected("DigestMismatch".into()));
     let plan = world.settle();
     assert!(plan.outlook.stalled && plan.outlook.reason == Reason::CheckpointRejected);
 }

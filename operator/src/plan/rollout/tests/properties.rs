@@ -7,7 +7,7 @@ use tradewind_crds::policy_status::{Phase, Verdict};
 use super::*;
 use crate::plan::gates::{StepGoal, judge, overall};
 
-/// What can happen between two passes of the controller.
+/// What can happen between two reconciles of the controller.
 #[derive(Clone, Copy, Debug)]
 enum Happening {
     Tick,
@@ -70,9 +70,9 @@ impl World {
             H::Tick | H::KilledBeforeTheWrite | H::KilledBeforeTheSweep => self.checked_tick(what),
             H::Want(digit) => self.want(digit),
             H::CheckpointVanishes => {
-                self.wanted = Some(Wanted::Waiting("gone".into()));
+                self.desired = Some(Desired::Waiting("gone".into()));
             }
-            H::CheckpointReturns => self.wanted = None,
+            H::CheckpointReturns => self.desired = None,
             H::Quality(quality) => self.quality = quality,
             H::Bars(bars) => self.bars_in_step = bars,
             H::Pause(paused) => self.spec.rollout.paused = paused,
@@ -107,7 +107,7 @@ impl World {
         }
     }
 
-    /// One pass, cut short when the operator is killed, with everything that must hold checked.
+    /// One reconcile, cut short when the operator is killed, with everything that must hold checked.
     fn checked_tick(&mut self, what: Happening) {
         let before = self.state();
         let evidence = self.evidence();
@@ -138,7 +138,7 @@ impl World {
         });
         // A forced promotion raises the weight when the pods are ready, which may be after the verb was cleared again.
         let was_forced = before.rollout.phase == Phase::Promoting;
-        assert!(forced || passed || was_forced, "weight rose without a pass: {before:?} -> {after:?}");
+        assert!(forced || passed || was_forced, "weight rose without a reconcile: {before:?} -> {after:?}");
         assert!(self.pods_of(&self.candidate()) == Pods::Ready || passed, "weight rose onto pods that do not answer");
     }
 
@@ -169,7 +169,7 @@ impl World {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(400))]
 
-    /// Never two drivers, weight only on a pass, no child of a serving bundle deleted: over any life.
+    /// Never two drivers, weight only on a reconcile, no child of a serving bundle deleted: over any life.
     #[test]
     fn nothing_that_happens_breaks_a_policy(life in prop::collection::vec(happening(), 1..120)) {
         let mut world = World::new();
@@ -186,7 +186,7 @@ proptest! {
             world.happen(what);
         }
         world.happen(Happening::ClearVerbs);
-        world.wanted = None;
+        world.desired = None;
         world.capacity = Ok(());
         world.blocked = None;
         world.new_pods = Pods::Ready;

@@ -147,10 +147,10 @@ fn a_newer_bundle_supersedes_from_every_phase() {
 fn a_newer_bundle_that_is_not_verified_yet_supersedes_too() {
     let mut world = World::at(Phase::Canary);
     world.want('c');
-    world.wanted = Some(Wanted::Waiting("Verifying".into()));
+    world.desired = Some(Desired::Waiting("Verifying".into()));
     world.settle();
     assert_eq!((world.phase(), world.candidate().as_str(), world.pods.len()), (Phase::Verifying, "", 1));
-    world.wanted = None;
+    world.desired = None;
     world.settle();
     assert_eq!((world.phase(), world.stable()), (Phase::Healthy, world.revision().bundle));
 }
@@ -159,7 +159,7 @@ fn a_newer_bundle_that_is_not_verified_yet_supersedes_too() {
 fn a_checkpoint_that_cannot_be_read_for_a_moment_does_not_end_a_rollout() {
     let mut world = World::at(Phase::Canary);
     let before = world.state();
-    world.wanted = Some(Wanted::Waiting("ModelCheckpoint tactical-b does not exist".into()));
+    world.desired = Some(Desired::Waiting("ModelCheckpoint tactical-b does not exist".into()));
     for _ in 0..5 {
         assert!(!world.tick().changed);
     }

@@ -3,7 +3,7 @@
 use crate::categorical::softmax;
 
 use super::agent::{Agent, Probabilities};
-use super::config::DecisionConfigError;
+use super::fault::DecisionConfigError;
 
 /// `ln 3`, the entropy of three equal actions (ST-64, X-10).
 const LARGEST_ENTROPY: f64 = 1.098_612_288_668_109_8;

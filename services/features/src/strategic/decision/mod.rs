@@ -4,19 +4,25 @@
 //! [`Reasoning`] beside it. What cannot be decided becomes a fallback that never proceeds.
 
 mod agent;
+mod agent_action;
 mod config;
 mod ensemble;
+mod fault;
 mod gate;
 mod outcome;
+mod parameters;
 mod reasoning;
 mod simple;
 mod statistics;
 
-pub use agent::{Action, Agent, AgentAction, Probabilities, agent_actions, volatility_adjustment};
-pub use config::{DecisionConfig, DecisionConfigError, ModelParameters};
+pub use agent::{Action, Agent, Probabilities};
+pub use agent_action::{AgentAction, agent_actions, volatility_adjustment};
+pub use config::DecisionConfig;
 pub use ensemble::{Ensemble, EnsembleWeights, combine};
+pub use fault::DecisionConfigError;
 pub use gate::{GateReason, Standing, gate};
 pub use outcome::{FallbackCause, Request, StrategicDecision, decide, fall_back};
+pub use parameters::ModelParameters;
 pub use reasoning::{Agreement, Agreements, DominantSignal, Reasoning, UncertaintySource};
 pub use simple::simple_policy;
 pub use statistics::{AgentStatistics, Statistics};

@@ -13,10 +13,12 @@ use tradewind_core::instrument::Symbol;
 use tradewind_core::time::Nanos;
 
 use super::StrategicNetwork;
-use super::agent::{AgentAction, Probabilities, agent_actions};
-use super::config::{DecisionConfig, ModelParameters};
+use super::agent::Probabilities;
+use super::agent_action::{AgentAction, agent_actions};
+use super::config::DecisionConfig;
 use super::ensemble::{Ensemble, combine};
 use super::gate::{GateReason, Standing, gate};
+use super::parameters::ModelParameters;
 use super::reasoning::Reasoning;
 
 /// Distribution of every fallback: neutral, confidence 0.5 (ST-73, SU-12).

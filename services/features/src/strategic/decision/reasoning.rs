@@ -4,7 +4,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::strategic::synergy::SynergyType;
 
-use super::agent::{Action, Agent, AgentAction};
+use super::agent::{Action, Agent};
+use super::agent_action::AgentAction;
 use super::config::DecisionConfig;
 
 /// What one agent predicts (ST-74).
