@@ -118,7 +118,7 @@ impl Model {
             self.session_start = self.book.equity();
             self.daily_loss = false;
         }
-        let booked = fills.iter().fold(true, |booked, fill| self.book.fill(fill) && booked);
+        let booked = self.book_all(fills);
         self.book.set_mark(bar);
         self.high = self.high.max(self.book.equity());
         self.watch();
@@ -127,9 +127,14 @@ impl Model {
 
     /// Fills outside of a bar. False when one is of no working order.
     pub fn fills(&mut self, fills: &[Fill]) -> bool {
-        let booked = fills.iter().fold(true, |booked, fill| self.book.fill(fill) && booked);
+        let booked = self.book_all(fills);
         self.watch();
         booked
+    }
+
+    fn book_all(&mut self, fills: &[Fill]) -> bool {
+        let unknown = fills.iter().filter(|fill| !self.book.fill(fill)).count();
+        unknown == 0
     }
 
     /// The venue says that an order is done without being filled.

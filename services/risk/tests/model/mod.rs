@@ -1,10 +1,10 @@
 //! The limits of an account once more, written from the specification and not from the code: the oracle for the gate.
 //!
 //! Nothing of `services/risk/src` is used here, not even its types: money is nano units in an `i128`, prices are ticks
-//! and sizes lots in an `i64`, time is UTC nanoseconds. A driver takes calls from [`generator::Generator`], makes each
-//! on the gate and on [`gate::Model`], hands the fills and ends that the gate's venue brings to the model, and compares
-//! the verdicts. A call that the driver cannot make it makes on neither side: the generator aims by the model's state
-//! and needs no call to have happened.
+//! and sizes lots in an `i64`, time is UTC nanoseconds. [`trial::run`] takes calls from [`generator::Generator`], makes
+//! each on [`gate::Model`] and, through [`trial::Gate`], on the gate; fills and ends that the gate's venue brings go to
+//! the model; verdicts, positions and equity are compared. A call that the gate cannot take is made on neither side: the
+//! generator aims by the model's state and needs no call to have happened.
 //!
 //! What the specification leaves open and how it is read here:
 //!
@@ -30,3 +30,4 @@ pub mod book;
 pub mod calls;
 pub mod gate;
 pub mod generator;
+pub mod trial;
