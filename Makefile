@@ -2,8 +2,9 @@
 
 CONTEXT ?=
 CARGO ?= cargo
+PROOF ?=
 
-.PHONY: demo down test check image
+.PHONY: demo down test prove check
 
 ## demo: build everything, start a Kubernetes of its own, show and assert every claim (CONTEXT=... uses your cluster)
 demo:
@@ -16,6 +17,10 @@ down:
 ## test: every test there is, from unit to cluster
 test:
 	$(CARGO) run --quiet -p tradewind-e2e --bin suite
+
+## prove: what takes too long for every change; results are kept in docs/proofs.md (PROOF=... runs one)
+prove:
+	$(CARGO) run --quiet -p tradewind-e2e --bin prove -- $(if $(PROOF),--only $(PROOF))
 
 ## check: formatting and lints
 check:

@@ -17,6 +17,10 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"tradewind.dev/tests/cluster/internal/control"
+	"tradewind.dev/tests/cluster/internal/host"
+	"tradewind.dev/tests/cluster/internal/layout"
 )
 
 // bench is the program under test with a directory to work in.
@@ -186,10 +190,11 @@ func TestWorkload(t *testing.T) {
 	t.Run("service by name", func(t *testing.T) {
 		const url = "http://server.trial.svc.cluster.local/hostname"
 		for _, pod := range []string{"pinned", "server"} { // from another node, and through the Service back to itself
-			text := b.kubectl(dir, "exec", "-n", "trial", pod, "--", "/bin/busybox", "wget", "-qO-", url)
-			if strings.TrimSpace(text) != "server" {
-				t.Fatalf("%s got %q", pod, text)
-			}
+			// Ready says that the pod's own port answers, not that every node's kube-proxy has heard of it.
+			b.eventually(pod+" to reach the Service", 30*time.Second, func() bool {
+				text, _ := b.try("kubectl", "--dir", dir, "--", "exec", "-n", "trial", pod, "--", "/bin/busybox", "wget", "-qO-", url)
+				return strings.TrimSpace(text) == "server"
+			})
 		}
 	})
 	t.Run("volume", func(t *testing.T) {
@@ -322,9 +327,10 @@ func TestNothingLeftOfAnInterruptedStart(t *testing.T) {
 			if err := command.Start(); err != nil {
 				t.Fatal(err)
 			}
-			b.eventually("kubelet log", 60*time.Second, func() bool {
-				_, err := os.Stat(filepath.Join(dir, "log", "kubelet0.log"))
-				return err == nil
+			b.eventually("the supervisor to say that kubelet0 runs", 60*time.Second, func() bool {
+				reply, err := host.Ask(layout.Spec{Dir: dir}, control.Request{Action: control.Status})
+				up := func(one control.Component) bool { return one.Name == "kubelet0" && one.State == "up" }
+				return err == nil && slices.ContainsFunc(reply.Components, up)
 			})
 			name := id(t, dir)
 			if err := command.Process.Signal(test.signal); err != nil {

@@ -1,6 +1,8 @@
 //! A real NATS server for tests that need one (`cargo test --workspace --test 'nats*' -- --ignored`, with TRADEWIND_NATS_SERVER).
 
 use std::ffi::OsString;
+use std::io::{Error, ErrorKind, Read as _};
+use std::net::{Ipv4Addr, SocketAddr, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -92,24 +94,63 @@ impl NatsServer {
         self.wait_for_port().map(drop)
     }
 
-    /// The server writes a file with its addresses once it listens.
+    /// The server writes a file with its addresses; it is there when somebody answers at the one for clients.
     fn wait_for_port(&mut self) -> Result<u16, String> {
         let file = self.directory.join(format!("nats-server_{}.ports", self.child.id()));
         let deadline = Instant::now() + START_LIMIT;
-        while Instant::now() < deadline {
-            let ports = std::fs::read(&file).ok().and_then(|text| serde_json::from_slice::<serde_json::Value>(&text).ok());
-            if let Some(port) = ports.and_then(|ports| {
-                ports["nats"].as_array().or(ports["tls"].as_array())?.first()?.as_str()?.rsplit(':').next()?.parse().ok()
-            }) {
-                return Ok(port);
+        let program = self.program.display().to_string();
+        let child = &mut self.child;
+        let mut port = None;
+        let answers = || {
+            if let Ok(Some(status)) = child.try_wait() {
+                return Err(Wait::Over(format!("{program} ended with {status}")));
             }
-            if let Ok(Some(status)) = self.child.try_wait() {
-                return Err(format!("{} ended with {status}", self.program.display()));
-            }
-            std::thread::yield_now();
-        }
-        Err(format!("{} did not listen within {} s", self.program.display(), START_LIMIT.as_secs()))
+            let named = || listed_port(&file).ok_or_else(|| Wait::On(format!("no address in {}", file.display())));
+            let known = port.map_or_else(named, Ok)?;
+            port = Some(known);
+            greeting(known, Duration::from_secs(1)).map_err(|error| Wait::On(format!("port {known}: {error}")))?;
+            Ok(known)
+        };
+        until(&format!("{program} to greet its clients"), deadline, answers)
     }
+}
+
+/// Why there is no answer.
+enum Wait {
+    /// Not yet.
+    On(String),
+    /// There never will be one.
+    Over(String),
+}
+
+/// Asks until there is an answer.
+fn until<T>(what: &str, deadline: Instant, mut ask: impl FnMut() -> Result<T, Wait>) -> Result<T, String> {
+    let begun = Instant::now();
+    loop {
+        match ask() {
+            Ok(answer) => return Ok(answer),
+            Err(Wait::Over(why)) => return Err(why),
+            Err(Wait::On(seen)) if Instant::now() >= deadline => {
+                return Err(format!("waited {} ms for {what}; last seen: {seen}", begun.elapsed().as_millis()));
+            }
+            Err(Wait::On(_)) => std::thread::park_timeout(Duration::from_millis(5)),
+        }
+    }
+}
+
+/// The port for clients in a file of addresses; `None` while it is not whole.
+fn listed_port(file: &Path) -> Option<u16> {
+    let ports: serde_json::Value = serde_json::from_slice(&std::fs::read(file).ok()?).ok()?;
+    ports["nats"].as_array().or(ports["tls"].as_array())?.first()?.as_str()?.rsplit(':').next()?.parse().ok()
+}
+
+/// Whether a server answers on loopback: NATS speaks first, whoever connects, and begins with `INFO`.
+fn greeting(port: u16, patience: Duration) -> std::io::Result<()> {
+    let mut stream = TcpStream::connect_timeout(&SocketAddr::from((Ipv4Addr::LOCALHOST, port)), patience)?;
+    stream.set_read_timeout(Some(patience))?;
+    let mut first = [0; 4];
+    stream.read_exact(&mut first)?;
+    if first == *b"INFO" { Ok(()) } else { Err(Error::new(ErrorKind::InvalidData, "it does not begin with INFO")) }
 }
 
 impl Drop for NatsServer {
@@ -130,4 +171,72 @@ fn spawn(program: &Path, directory: &Path, port: Option<u16>, arguments: &[OsStr
             program.display()
         )
     })
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::expect_used)]
+    use super::*;
+    use std::io::Write as _;
+    use std::net::TcpListener;
+
+    const SHORT: Duration = Duration::from_millis(100);
+
+    /// The port of a listener that was closed: an address that somebody wrote down, and nobody is there.
+    fn deserted() -> u16 {
+        TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap().local_addr().unwrap().port()
+    }
+
+    fn asked(port: u16, within: Duration) -> Result<(), String> {
+        let answers = || greeting(port, SHORT).map_err(|error| Wait::On(format!("port {port}: {error}")));
+        until("a greeting", Instant::now() + within, answers)
+    }
+
+    #[test]
+    fn an_address_in_a_file_is_no_server() {
+        let folder = tempfile::tempdir().unwrap();
+        let (file, port) = (folder.path().join("nats-server_7.ports"), deserted());
+        std::fs::write(&file, r#"{"nats": ["nats://127.0."#).unwrap();
+        assert_eq!(listed_port(&file), None, "half a file names nothing");
+        std::fs::write(&file, format!(r#"{{"nats": ["nats://127.0.0.1:{port}"]}}"#)).unwrap();
+        assert_eq!(listed_port(&file), Some(port));
+        let error = asked(port, SHORT).unwrap_err();
+        assert!(error.contains("for a greeting") && error.contains(&format!("port {port}: ")), "{error}");
+    }
+
+    #[test]
+    fn a_listener_that_is_silent_or_says_something_else_is_no_server() {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+        let port = listener.local_addr().unwrap().port();
+        assert!(asked(port, SHORT).is_err(), "the kernel takes connections for a process that is stopped");
+        let other = std::thread::spawn(move || {
+            for stream in listener.incoming().take(8) {
+                // Those that have given up are among them.
+                let _ = stream.unwrap().write_all(b"HTTP/1.1 400");
+            }
+        });
+        let error = asked(port, Duration::from_secs(2)).unwrap_err();
+        assert!(error.contains("begin with INFO") || error.contains("refused"), "{error}");
+        other.join().unwrap();
+    }
+
+    #[test]
+    fn a_server_that_comes_later_is_waited_for() {
+        let port = deserted();
+        let server = std::thread::spawn(move || {
+            std::thread::park_timeout(SHORT);
+            let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, port)).unwrap();
+            listener.accept().unwrap().0.write_all(b"INFO {}\r\n").unwrap();
+        });
+        asked(port, Duration::from_secs(20)).unwrap();
+        server.join().unwrap();
+    }
+
+    #[test]
+    fn what_is_over_is_not_waited_for() {
+        let begun = Instant::now();
+        let ended = until::<()>("x", begun + Duration::from_secs(20), || Err(Wait::Over("ended with 1".into())));
+        assert_eq!(ended.unwrap_err(), "ended with 1");
+        assert!(begun.elapsed() < Duration::from_secs(10));
+    }
 }

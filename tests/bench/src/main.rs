@@ -41,8 +41,8 @@ struct Cli {
     /// Python with the libraries of requirements.txt.
     #[arg(long)]
     python: PathBuf,
-    /// Where the figures go as JSON.
-    #[arg(long)]
+    /// Where the figures go as JSON. The last one counts: `run` names a place of its own before those of its caller.
+    #[arg(long, overrides_with = "json")]
     json: Option<PathBuf>,
     /// Core to run on: the last one that is allowed, unless given.
     #[arg(long)]

@@ -187,10 +187,27 @@ impl Environment {
         self.console.step("install operator and event bus", || {
             let arguments = ["upgrade", "--install", "tradewind", "charts/tradewind", "-n", SYSTEM];
             self.helm(&[arguments.as_slice(), &["--set", SMALL_VALUES]].concat()).output()?;
-            self.kubectl.output(&["rollout", "status", "-n", SYSTEM, "deployment/tradewind-operator", "--timeout=90s"])?;
-            self.kubectl.output(&["rollout", "status", "-n", SYSTEM, "statefulset/tradewind-nats", "--timeout=90s"])
+            self.kubectl.output(&["rollout", "status", "-n", SYSTEM, "statefulset/tradewind-nats", "--timeout=90s"])?;
+            self.until_operator_controls(Duration::from_secs(90))
         })?;
         self.samples()
+    }
+
+    /// Waits until the operator itself says that it controls. A Deployment goes on calling a process Ready that was killed a
+    /// moment ago.
+    ///
+    /// # Errors
+    /// When the deadline passes, with the last answer.
+    pub fn until_operator_controls(&self, deadline: Duration) -> Result<()> {
+        let named = ["get", "pods", "-n", SYSTEM, "-l", "app.kubernetes.io/component=operator"];
+        let running = ["--field-selector=status.phase=Running", "-o", "jsonpath={.items[*].metadata.name}"];
+        self.kubectl.until("the operator to answer /readyz", deadline, || {
+            let pods = self.kubectl.output(&[named.as_slice(), &running].concat())?;
+            let Some(pod) = pods.split_whitespace().next() else { return Ok(Poll::NotYet("no pod of it runs".to_owned())) };
+            let answer =
+                self.kubectl.call(&["get", "--raw", &format!("/api/v1/namespaces/{SYSTEM}/pods/{pod}:9100/proxy/readyz")])?;
+            Ok(if answer.status.success() { Poll::Ready(()) } else { Poll::NotYet(format!("{pod}: {}", answer.stderr.trim())) })
+        })
     }
 
     fn samples(&self) -> Result<()> {

@@ -9,4 +9,5 @@ pub mod console;
 pub mod environment;
 pub mod kubectl;
 pub mod parts;
+pub mod proofs;
 pub mod scenarios;

@@ -126,11 +126,12 @@ pub async fn serve(options: Options, wanted: watch::Receiver<Option<Wanted>>, st
     let evidence = Journal::<PairEntry>::open(&options.data.join(EVIDENCE_FILE))?;
     let pairing = Pairing::open(options.settings.shadow(), options.settings.instruments.clone(), Box::new(evidence))?;
     tracing::info!(last_sequence = engine.last_sequence(), digest = engine.digest(), "journals read");
-    readiness.release("journal");
 
     let live = Live::new(&engine, pairing, wanted.clone());
-    let describe = Describe::new("policy", "", Pinning::read()?, readiness);
+    let describe = Describe::new("policy", "", Pinning::read()?, readiness.clone());
     let server = BoundServer::bind(options.listen, options.security.clone()).await?;
+    // Not before its port is there: whoever sees a Ready pod calls it.
+    readiness.release("journal");
     let routes = Routes::new(live.clone().service()).add_service(describe.service());
     let mut grpc = tokio::spawn(server.run(routes, stop.clone()));
 

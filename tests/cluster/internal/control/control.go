@@ -48,7 +48,8 @@ type Reply struct {
 	Components []Component `json:"components"`
 }
 
-// Running is the phase of a cluster whose processes have all been started.
+// Running is the phase of a cluster whose processes are all being kept alive;
+// Components says which of them are there already.
 const Running = "running"
 
 // patience bounds one exchange; everything that is asked for is quick.
@@ -75,7 +76,7 @@ func Serve(listener net.Listener, handle func(Request) Reply) {
 // Call sends one request to the socket at path.
 func Call(path string, request Request) (Reply, error) {
 	var reply Reply
-	connection, err := dial(path)
+	connection, err := Dial(path)
 	if err != nil {
 		return reply, err
 	}
@@ -93,9 +94,9 @@ func Call(path string, request Request) (Reply, error) {
 	return reply, nil
 }
 
-// dial goes through the directory's descriptor, because a socket's path ends
+// Dial goes through the directory's descriptor, because a socket's path ends
 // at 107 bytes and the directory may lie deeper than that.
-func dial(path string) (net.Conn, error) {
+func Dial(path string) (net.Conn, error) {
 	dir, err := os.Open(filepath.Dir(path))
 	if err != nil {
 		return nil, err

@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"tradewind.dev/tests/cluster/internal/artifact"
+	"tradewind.dev/tests/cluster/internal/control"
 	"tradewind.dev/tests/cluster/internal/layout"
 )
 
@@ -44,6 +45,23 @@ func TestGeneralNodesAloneGetTheLargeImage(t *testing.T) {
 	}
 	if got := images(layout.Node{Kind: layout.Dedicated}); slices.Contains(got, large) || len(got) != len(artifact.Images)-1 {
 		t.Error(got)
+	}
+}
+
+func TestAClusterRunsWhenEachOfItsProcessesDoes(t *testing.T) {
+	up, coming := control.Component{Name: "etcd", State: "up"}, control.Component{Name: "kube-proxy1", State: "restarting"}
+	for _, test := range []struct {
+		reply control.Reply
+		want  bool
+	}{
+		{control.Reply{Phase: control.Running, Components: []control.Component{up}}, true},
+		{control.Reply{Phase: control.Running, Components: []control.Component{up, coming}}, false},
+		{control.Reply{Phase: "nodes", Components: []control.Component{up}}, false},
+		{control.Reply{Phase: control.Running}, false},
+	} {
+		if got := allUp(test.reply); got != test.want {
+			t.Errorf("%+v: %v", test.reply, got)
+		}
 	}
 }
 

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"tradewind.dev/tests/cluster/internal/child"
+	"tradewind.dev/tests/cluster/internal/control"
 	"tradewind.dev/tests/cluster/internal/layout"
 )
 
@@ -57,8 +58,8 @@ func importAll(ctx context.Context, spec layout.Spec, archives func(layout.Node)
 // by its directory's descriptor, since paths of sockets must be short.
 func importImage(ctx context.Context, spec layout.Spec, node layout.Node, archive string) error {
 	socket := layout.Files{Root: spec.Dir}.Runtime(node.Name)
-	if err := awaitFile(ctx, socket); err != nil {
-		return fmt.Errorf("%s: containerd: %w", node.Name, err)
+	if err := awaitListener(ctx, "containerd of "+node.Name, socket, runtimePatience); err != nil {
+		return err
 	}
 	dir, err := os.Open(filepath.Dir(socket))
 	if err != nil {
@@ -76,14 +77,25 @@ func importImage(ctx context.Context, spec layout.Spec, node layout.Node, archiv
 	return nil
 }
 
-func awaitFile(ctx context.Context, path string) error {
-	for {
-		if _, err := os.Stat(path); err == nil {
-			return nil
+// runtimePatience bounds the wait for a container runtime that has just been
+// started, or is being started again.
+const runtimePatience = time.Minute
+
+// awaitListener waits until somebody listens on the socket at path. Its file
+// says nothing about that: it is there before the first connection is taken,
+// and stays when the process that made it is killed.
+func awaitListener(ctx context.Context, what, path string, patience time.Duration) error {
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	for begun := time.Now(); ; {
+		connection, err := control.Dial(path)
+		if err == nil {
+			return connection.Close()
 		}
 		select {
 		case <-ctx.Done():
-			return ctx.Err()
+			waited := time.Since(begun).Round(time.Millisecond)
+			return fmt.Errorf("%s does not listen on %s, waited %s: %w (last answer: %w)", what, path, waited, ctx.Err(), err)
 		case <-time.After(20 * time.Millisecond):
 		}
 	}

@@ -141,8 +141,15 @@ func poll(ctx context.Context, holds func() bool) error {
 func awaitRunning(ctx context.Context, spec layout.Spec) error {
 	return poll(ctx, func() bool {
 		reply, err := Ask(spec, control.Request{Action: control.Status})
-		return err == nil && reply.Phase == control.Running
+		return err == nil && allUp(reply)
 	})
+}
+
+// allUp says whether every process runs: that the supervisor has come to the
+// end of its list means no more than that each is about to be started.
+func allUp(reply control.Reply) bool {
+	down := func(one control.Component) bool { return one.State != "up" }
+	return reply.Phase == control.Running && len(reply.Components) > 0 && !slices.ContainsFunc(reply.Components, down)
 }
 
 func readyNodes(ctx context.Context, api *kubeapi.Client) int {

@@ -27,7 +27,7 @@ pub fn run(environment: &Environment, namespace: &str, policy: &str, profile: &s
     let result = halted(environment, namespace, policy, profile);
     environment.kubectl.patch(namespace, &format!("riskprofile/{profile}"), r#"{"spec":{"halt":false}}"#)?;
     environment.kubectl.output(&["scale", "-n", SYSTEM, "deployment/tradewind-operator", "--replicas=1"])?;
-    environment.kubectl.output(&["rollout", "status", "-n", SYSTEM, "deployment/tradewind-operator", "--timeout=60s"])?;
+    environment.until_operator_controls(Duration::from_secs(60))?;
     result
 }
 
@@ -39,7 +39,9 @@ fn halted(environment: &Environment, namespace: &str, policy: &str, profile: &st
     environment.kubectl.patch(namespace, &format!("riskprofile/{profile}"), r#"{"spec":{"halt":true}}"#)?;
     let patched = begun.elapsed();
     // Whatever is accepted within one second of the patch is in this count; nothing may follow it.
-    std::thread::park_timeout(Duration::from_secs(1).saturating_sub(begun.elapsed()));
+    while let Some(left) = Duration::from_secs(1).checked_sub(begun.elapsed()) {
+        std::thread::park_timeout(left);
+    }
     let decided = || ledger::lines(environment, namespace, policy, Kind::Decisions).map(|lines| lines.len());
     let (at_halt, decisions) = (ledger::entries(environment, namespace, policy)?, decided()?);
     let later = environment.kubectl.until("fifty more bars to be decided", Duration::from_secs(60), || {

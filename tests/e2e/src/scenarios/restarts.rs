@@ -11,7 +11,7 @@ use rustix::process::{Pid, Signal, kill_process, test_kill_process};
 use super::audit::{Audit, Write};
 use super::ledger::{self, Kind};
 use super::{essence, operator, setup};
-use crate::environment::{Environment, SYSTEM};
+use crate::environment::Environment;
 use crate::kubectl::{Poll, text};
 
 /// Fewest deaths in a rollout.
@@ -41,7 +41,7 @@ pub fn run(environment: &Environment, namespace: &str, policy: &str) -> Result<S
     let deaths = deaths.ok().context("the killer panicked")??;
     ended.with_context(|| format!("the operator was killed {} times", deaths.len()))?;
     let took = begun.elapsed();
-    environment.kubectl.output(&["rollout", "status", "-n", SYSTEM, "deployment/tradewind-operator", "--timeout=60s"])?;
+    environment.until_operator_controls(Duration::from_secs(60))?;
 
     compare(&wanted, &essence::of(environment, namespace, "tactical-b")?)?;
     ensure!(processes()? == before, "a process of the data plane was restarted: {before} before, {} after", processes()?);
