@@ -11,7 +11,7 @@ use tokio_util::sync::CancellationToken;
 use crate::client::chain;
 use crate::tls::TlsFiles;
 
-pub use feed::{Feed, FeedName, Head, PendingPublish, Published, SequencedBar};
+pub use feed::{Feed, FeedKind, FeedName, Head, PendingPublish, Published, SequencedBar};
 pub use follower::Follower;
 
 /// Requests to the server give up after this time.

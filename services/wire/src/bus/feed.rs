@@ -68,6 +68,16 @@ impl fmt::Display for FeedName {
     }
 }
 
+/// Whether the bars of a feed happen now or are brought again.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum FeedKind {
+    /// As the market makes them.
+    #[default]
+    Live,
+    /// Recorded.
+    Replay,
+}
+
 /// A bar with its place in the total order.
 #[derive(Clone, Debug, PartialEq)]
 pub struct SequencedBar {
