@@ -59,7 +59,7 @@ fn next(plan: &Plan, observed: &Observed, blocked: Option<&(PolicyReason, String
     let planned = plan.look_again.map_or(Next::Done, Next::LookAgain);
     let braked = observed.brake_pause().map_or(Next::Done, |pause| Next::LookAgain(pause.max(Duration::from_secs(1))));
     let conflict = match blocked {
-        Some((PolicyReason::AccountConflict, _)) => Next::LookAgain(Duration::from_secs(15)),
+        Some((PolicyReason::InstrumentConflict, _)) => Next::LookAgain(Duration::from_secs(15)),
         _ => Next::Done,
     };
     planned.sooner(braked).sooner(conflict)

@@ -43,7 +43,7 @@ pub(super) fn status(
     let halted = profile.is_some_and(|profile| profile.spec.halt);
     let traded = find_condition(&before.conditions, ConditionType::TradingAllowed)
         .is_some_and(|condition| condition.status == ConditionStatus::True);
-    let engine = (observed.engine(traded), policy.spec.feed.as_str());
+    let engine = (observed.engine(traded), policy.spec.feed.name.as_str());
     let (allowed, reason, message) = trading_allowed(policy.spec.trading, policy.spec.halt, halted, state, serving, engine);
     all.push(condition(ConditionType::TradingAllowed, allowed, reason, message, generation, now));
     for condition in all {
