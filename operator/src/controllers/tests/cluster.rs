@@ -365,22 +365,22 @@ impl Operator {
         }
     }
 
-    /// One pass over everything there is.
+    /// One pass over everything there is. Passes live on the heap, as in the product: a test's stack is small.
     pub(super) async fn round(&mut self, cluster: &Cluster) -> Result<(), PassError> {
         self.sync(cluster);
         self.listen(cluster);
         for checkpoint in self.context.caches.checkpoints.list(|_| true) {
             let checkpoint: ModelCheckpoint = checkpoint.0.clone().unwrap();
-            model_checkpoint::pass(Arc::new(checkpoint), Arc::clone(&self.context)).await?;
+            Box::pin(model_checkpoint::pass(Arc::new(checkpoint), Arc::clone(&self.context))).await?;
         }
         for profile in self.context.caches.profiles.list(|_| true) {
             let profile: RiskProfile = profile.0.clone().unwrap();
-            risk_profile::pass(Arc::new(profile), Arc::clone(&self.context)).await?;
+            Box::pin(risk_profile::pass(Arc::new(profile), Arc::clone(&self.context))).await?;
         }
         self.sync(cluster);
         for policy in self.context.caches.policies.list(|_| true) {
             let policy: TradingPolicy = policy.0.clone().unwrap();
-            trading_policy::pass(Arc::new(policy), Arc::clone(&self.context)).await?;
+            Box::pin(trading_policy::pass(Arc::new(policy), Arc::clone(&self.context))).await?;
         }
         Ok(())
     }
