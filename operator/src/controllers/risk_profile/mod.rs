@@ -78,6 +78,7 @@ pub async fn pass(profile: Arc<RiskProfile>, context: Arc<Context>) -> Result<Ne
     let held = taken.is_some();
     if held {
         shares.clear();
+        stop(&context, &owner, existing.as_deref()).await?;
     }
     let mut stall = taken.map(|message| Stall { reason: RiskReason::AccountTaken, message });
     if stall.is_none() && existing.is_none() {
@@ -146,6 +147,17 @@ async fn apply(children: RiskChildren, apply: Apply<'_>, name: String) -> Result
     let set = apply.ensure_set(stateful_set).await?;
     apply.sweep::<StatefulSet>(&BTreeSet::from([name])).await?;
     Ok(set)
+}
+
+/// Stops the risk process of a profile whose account is another's: two guards would each allow what the limits allow once. Its
+/// clients fail closed.
+async fn stop(context: &Context, owner: &Owner, set: Option<&StatefulSet>) -> Result<(), PassError> {
+    let runs = |set: &&StatefulSet| set.spec.as_ref().and_then(|spec| spec.replicas) != Some(0);
+    if let Some(set) = set.filter(runs).filter(|set| owner.owns(set.owner_references())) {
+        let stopped = context.writes.scale_to_zero::<StatefulSet>(&owner.namespace, &set.name_any()).await?;
+        context.caches.stateful_sets.wrote(stopped);
+    }
+    Ok(())
 }
 
 /// Why no risk process runs yet.

@@ -276,3 +276,27 @@ async fn a_lease_that_names_no_profile_is_nobodys() {
     assert_eq!(reason, "WaitingForRiskProfile", "{message}");
     assert!(message.contains("does not have account paper-1: it is held by me"), "{message}");
 }
+
+/// As after an upgrade from a version that asked within a namespace only, or after somebody gave the account away by hand.
+#[tokio::test]
+async fn a_guard_whose_account_is_anothers_is_stopped_once() {
+    let (cluster, root) = (declared(), authority());
+    let mut operator = Operator::start(&cluster, &root);
+    run_until(&cluster, &mut operator, &root, |cluster| cluster.phase() == "Healthy").await;
+    rival_profile(&cluster);
+    let holder = format!("elsewhere/main/{}", uid(&elsewhere(&cluster)));
+    let lease = ("leases".to_owned(), SYSTEM.to_owned(), "account-paper-1".to_owned());
+    {
+        let mut state = cluster.server.state.lock().unwrap();
+        let mut given = state.objects[&lease].clone();
+        given["spec"]["holderIdentity"] = json!(holder);
+        state.put(lease, given);
+    }
+    run_until(&cluster, &mut operator, &root, |cluster| {
+        cluster.get("statefulsets", "main-risk").unwrap()["spec"]["replicas"] == json!(0)
+    })
+    .await;
+    let stops = cluster.writes().iter().filter(|write| *write == "merge statefulsets/main-risk").count();
+    assert_eq!((stops, cluster.get("pods", "main-risk-0")), (1, None));
+    assert_eq!(condition(&cluster.get("riskprofiles", "main").unwrap(), "Stalled").1, "AccountTaken");
+}
