@@ -209,11 +209,9 @@ async fn the_lease_of_an_account_goes_with_its_profile() {
     run_until(&cluster, &mut operator, &root, |cluster| cluster.phase() == "Healthy").await;
     accounts::release(&operator.context).await.unwrap();
     assert!(lease(&cluster).is_some());
-    let mut state = cluster.server.state.lock().unwrap();
     for gone in [key("tradingpolicies", "indices"), key("riskprofiles", "main"), key("pods", "main-risk-0")] {
-        state.remove(&gone);
+        cluster.server.state.lock().unwrap().remove(&gone);
     }
-    drop(state);
     operator.sync(&cluster);
     accounts::release(&operator.context).await.unwrap();
     assert_eq!(lease(&cluster), None);
