@@ -1,6 +1,7 @@
 //! A macro for closed lists of words: one place for the enum, its texts, its schema and its docs.
 
-/// Declares an enum whose variants are written as their own names in CamelCase.
+/// Declares an enum whose variants are written as their own names in CamelCase, or, where a name is no identifier, as the
+/// text behind the `=`.
 ///
 /// Generates `ALL`, `as_str`, `meaning` (the doc text), `Display`, `FromStr`, serde and a string
 /// schema with `enum`, so that a list can neither drift from its schema nor from its documentation.
@@ -8,7 +9,7 @@ macro_rules! closed_list {
     (
         $(#[doc = $doc:literal])*
         pub enum $name:ident {
-            $($(#[doc = $vdoc:literal])+ $variant:ident,)+
+            $($(#[doc = $vdoc:literal])+ $variant:ident $(= $text:literal)?,)+
         }
     ) => {
         $(#[doc = $doc])*
@@ -24,7 +25,7 @@ macro_rules! closed_list {
             /// The text as written in manifests and status.
             #[must_use]
             pub const fn as_str(self) -> &'static str {
-                match self { $(Self::$variant => stringify!($variant),)+ }
+                match self { $(Self::$variant => $crate::closed_list::written!($variant $(, $text)?),)+ }
             }
 
             /// What the value means, in one or two sentences.
@@ -81,4 +82,14 @@ macro_rules! closed_list {
     };
 }
 
-pub(crate) use closed_list;
+/// How a variant is written: as the text given, else as its own name.
+macro_rules! written {
+    ($variant:ident) => {
+        stringify!($variant)
+    };
+    ($variant:ident, $text:literal) => {
+        $text
+    };
+}
+
+pub(crate) use {closed_list, written};

@@ -87,8 +87,8 @@ closed_list! {
         InsufficientPinnedCPU,
         /// The kubelet kept rejecting pinned pods; the revision was scaled to zero.
         PinnedPodsRejected,
-        /// An older policy trades the same account.
-        AccountConflict,
+        /// An instrument of this policy is held by another policy of the account.
+        InstrumentConflict,
         /// The spec asks for something that cannot work.
         InvalidSpec,
         /// All pinned roles have their dedicated CPUs.
@@ -137,8 +137,8 @@ closed_list! {
         BreakerLatched,
         /// The risk service does not answer; its clients fail closed.
         Unreachable,
-        /// An older profile has the same account.
-        AccountConflict,
+        /// The account belongs to another profile, maybe of another namespace.
+        AccountTaken,
         /// The pool of dedicated CPUs cannot hold what is asked for.
         InsufficientPinnedCPU,
         /// The kubelet kept rejecting pinned pods; the set was scaled to zero.

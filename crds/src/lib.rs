@@ -12,6 +12,7 @@
 //! Rust types ignore unknown fields on purpose: an object written by a newer version must not stop a
 //! controller.
 
+pub mod calendar;
 pub mod conditions;
 pub mod generate;
 pub mod model_checkpoint;
@@ -28,6 +29,7 @@ pub mod validation;
 mod closed_list;
 mod schema;
 
+pub use calendar::Calendar;
 pub use conditions::{Condition, ConditionStatus, ConditionType};
 pub use model_checkpoint::{ModelCheckpoint, ModelCheckpointSpec, ModelCheckpointStatus};
 pub use policy_status::TradingPolicyStatus;

@@ -64,6 +64,18 @@ pub fn risk(profile: &str) -> String {
     format!("{profile}-risk")
 }
 
+/// ConfigMap of the risk service (key `account.json`). The service reads it over the API, so its content restarts nothing.
+#[must_use]
+pub fn account_config(profile: &str) -> String {
+    format!("{profile}-account")
+}
+
+/// Lease in the operator's namespace that says which profile of the cluster has an account.
+#[must_use]
+pub fn account_lease(account: &str) -> String {
+    format!("account-{account}")
+}
+
 /// Secret with the certificates of one risk service.
 #[must_use]
 pub fn risk_tls(profile: &str) -> String {
@@ -117,6 +129,8 @@ mod tests {
             inference(&name, &bundle),
             bundle_config(&name, &bundle),
             risk_tls(&name),
+            account_config(&name),
+            account_lease(&name),
             verify_job(&name, "12345678"),
         ];
         for child in all {

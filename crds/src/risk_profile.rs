@@ -3,9 +3,10 @@
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use kube::CustomResource;
 use kube::core::cel::Message;
-use schemars::JsonSchema;
+use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::{Deserialize, Serialize};
 
+use crate::calendar::Calendar;
 use crate::closed_list::closed_list;
 use crate::conditions::{self, Condition};
 use crate::placement::{RolePlacement, Storage};
@@ -68,10 +69,17 @@ closed_list! {
 )]
 #[serde(rename_all = "camelCase")]
 pub struct RiskProfileSpec {
-    /// The account. One profile per account. Cannot be changed.
+    /// The account. It belongs to one profile of the whole cluster: a second one is Stalled with AccountTaken, whatever its
+    /// namespace. Cannot be changed.
     #[schemars(length(min = 1, max = 40), regex(pattern = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$"))]
     #[schemars(extend("x-kubernetes-validations" = schema::rules(&[("self == oldSelf", "'spec.account is %s and cannot become %s: create another profile'.format([oldSelf, self])")])))]
     pub account: String,
+
+    /// Calendar of the account: its sessions are those of the daily loss limit. 24x7, what a manifest without a calendar
+    /// means, has the days of UTC; it may be changed into another calendar once. Ruling 17
+    #[serde(default)]
+    #[schemars(extend("x-kubernetes-validations" = schema::rules(&[("self == oldSelf || oldSelf == '24x7'", "'spec.calendar is %s and cannot become %s: it may be set once, because a session that has begun ends by its own calendar'.format([oldSelf, self])")])))]
+    pub calendar: Calendar,
 
     /// Money in the account before its first trade; losses, exposure and the evidence of a rollout are measured against it.
     /// Cannot be changed.
@@ -186,6 +194,28 @@ pub struct RiskProfileStatus {
     /// CPUs asked and granted, as the process itself reports.
     #[schemars(schema_with = "policy_status::pinning")]
     pub pinning: Vec<PinningReport>,
+    /// The policies that trade the account and the instruments that each holds in it, by name, at most 32. An instrument
+    /// that two policies name is listed with its holder alone.
+    #[schemars(schema_with = "account_policies")]
+    pub policies: Vec<AccountPolicy>,
+    /// How many policies trade the account.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub policies_total: Option<i64>,
+}
+
+/// As many policies as status lists.
+pub const MOST_POLICIES: usize = 32;
+
+/// A policy that trades the account.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct AccountPolicy {
+    /// Name of the TradingPolicy.
+    #[schemars(length(max = 253))]
+    pub name: String,
+    /// Symbols that it holds in the account, in the order of its spec.
+    #[schemars(schema_with = "schema::symbols")]
+    pub instruments: Vec<String>,
 }
 
 /// The limits as acknowledged; no rules, because what runs must always be reportable.
@@ -239,4 +269,8 @@ pub struct BreakerStatus {
 
 fn default_halt_mode() -> HaltMode {
     HaltMode::ReduceOnly
+}
+
+fn account_policies(generator: &mut SchemaGenerator) -> Schema {
+    schema::list_map::<AccountPolicy>(generator, "name", 0, u32::try_from(MOST_POLICIES).unwrap_or(u32::MAX))
 }

@@ -1,11 +1,12 @@
 //! Complete and valid objects for tests, in the form of the sample manifests.
 
+use crate::calendar::Calendar;
 use crate::model_checkpoint::{CheckpointSource, ModelCheckpoint, ModelCheckpointSpec, ModelRole};
 use crate::placement::{CpuMode, Placement, RolePlacement, Storage};
 use crate::risk_profile::{HaltMode, Limits, RiskProfile, RiskProfileSpec};
 use crate::trading_policy::{
-    CanaryStep, InstrumentSpec, ModelSource, Models, ObjectRef, PaperVenue, PolicyMode, RolloutSpec, Sizing, StrategicSpec,
-    TacticalSpec, TradingMode, TradingPolicy, TradingPolicySpec,
+    CanaryStep, FeedKind, FeedSpec, InstrumentSpec, ModelSource, Models, ObjectRef, PaperVenue, PolicyMode, RolloutSpec, Sizing,
+    StartAt, StrategicSpec, TacticalSpec, TradingMode, TradingPolicy, TradingPolicySpec,
 };
 use crate::units::{Decimal, DurationText};
 
@@ -17,6 +18,7 @@ pub fn instrument(symbol: &str) -> InstrumentSpec {
         point_value: Decimal::from_units(1),
         tick: Decimal::from_nanos(10_000_000),
         lot: Decimal::from_units(1),
+        calendar: Calendar::default(),
     }
 }
 
@@ -30,7 +32,8 @@ pub fn policy(name: &str, profile: &str, checkpoint: &str) -> TradingPolicy {
         name,
         TradingPolicySpec {
             risk_profile_ref: ObjectRef { name: profile.into() },
-            feed: "default".into(),
+            feed: FeedSpec { kind: FeedKind::Replay, ..FeedSpec::default() },
+            start_at: StartAt::Beginning,
             instruments: vec![instrument("SPX"), instrument("IXIC")],
             trading: TradingMode::Paper,
             mode: PolicyMode::Standard,
@@ -58,6 +61,7 @@ pub fn profile(name: &str, account: &str) -> RiskProfile {
         name,
         RiskProfileSpec {
             account: account.into(),
+            calendar: Calendar::default(),
             starting_equity: Decimal::from_units(1_000_000),
             limits: Limits {
                 max_order_notional: Decimal::from_units(250_000),

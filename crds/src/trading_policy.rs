@@ -5,6 +5,7 @@ use kube::core::cel::Message;
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::{Deserialize, Serialize};
 
+use crate::calendar::Calendar;
 use crate::closed_list::closed_list;
 use crate::model_checkpoint::ModelRole;
 use crate::placement::{Placement, Storage};
@@ -72,6 +73,26 @@ closed_list! {
     }
 }
 
+closed_list! {
+    /// Whether the bars of a feed happen now or are brought again. Ruling 18.
+    pub enum FeedKind {
+        /// Bars come as the market makes them; their age is measured by the wall clock.
+        Live,
+        /// Recorded bars, at any speed and of any date; their age is measured by the clock of the feed.
+        Replay,
+    }
+}
+
+closed_list! {
+    /// Where in its feed a new policy begins to trade.
+    pub enum StartAt {
+        /// At the newest bar: the bars before it only warm the features up.
+        Newest,
+        /// At the first bar that the feed still has: the past is decided and traded too.
+        Beginning,
+    }
+}
+
 /// What to trade, with which models, how a new model is rolled out, and where its processes run.
 ///
 /// `kubectl get tp` shows the state, `kubectl tradewind status NAME` explains it. The operator never
@@ -105,23 +126,29 @@ closed_list! {
 #[serde(rename_all = "camelCase")]
 #[schemars(extend("x-kubernetes-validations" = schema::rules(&[("self.rollout.promote == '' || self.rollout.promote != self.rollout.abort", "'spec.rollout.promote and spec.rollout.abort both name bundle %s: clear one of them'.format([self.rollout.abort])")])))]
 pub struct TradingPolicySpec {
-    /// The risk profile whose account this policy trades. One policy per account: of two, the younger
-    /// is Stalled with AccountConflict. Cannot be changed.
+    /// The risk profile whose account this policy trades. Several policies may share it, each with instruments of its own:
+    /// a policy that names an instrument which another one of the account holds is Stalled with InstrumentConflict. An
+    /// instrument is held by the policy that trades it already, else by the older one. Cannot be changed.
     #[schemars(extend("x-kubernetes-validations" = schema::rules(&[("self == oldSelf", "'spec.riskProfileRef is %s and cannot become %s: positions and journals belong to one account, create another policy'.format([oldSelf.name, self.name])")])))]
     pub risk_profile_ref: ObjectRef,
 
-    /// Stream of bars to decide on, as published by the market process (JetStream stream BARS_<FEED>).
-    /// Cannot be changed: the place in the stream is part of every journal.
-    #[serde(default = "default_feed")]
-    #[schemars(length(min = 1, max = 32), regex(pattern = r"^[a-z]([-a-z0-9]*[a-z0-9])?$"))]
-    #[schemars(extend("x-kubernetes-validations" = schema::rules(&[("self == oldSelf", "'spec.feed is %s and cannot become %s: the place in the stream is part of every journal, create another policy'.format([oldSelf, self])")])))]
-    pub feed: String,
+    /// Stream of bars to decide on, and whether its bars are live. A plain name, as before, is refused: write
+    /// {name: indices, kind: Live}.
+    #[serde(default)]
+    pub feed: FeedSpec,
 
-    /// The instruments, 1 to 16, each symbol once. Cannot be changed in this version: positions, orders and
-    /// profits are booked as integers of tick and lot, and another tick would change the value of what is
-    /// already booked. Create another policy for other instruments.
+    /// Where a policy that has decided nothing yet begins. Newest: at the newest bar, warmed up on those before it.
+    /// Beginning: at the first bar that the stream holds, whose orders are then sent too; for recordings. Cannot be changed:
+    /// a policy begins once.
+    #[serde(default = "default_start")]
+    #[schemars(extend("x-kubernetes-validations" = schema::rules(&[("self == oldSelf", "'spec.startAt is %s and cannot become %s: a policy begins once, create another policy'.format([oldSelf, self])")])))]
+    pub start_at: StartAt,
+
+    /// The instruments, 1 to 16, each symbol once. Symbols may be added, none can be removed; tick, lot and point value of a
+    /// symbol stay as they are, because positions, orders and profits are booked in integers of them. A new symbol or
+    /// calendar is part of the bundle, so it is rolled out like a new checkpoint.
     #[schemars(schema_with = "instruments")]
-    #[schemars(extend("x-kubernetes-validations" = schema::rules(&[("self == oldSelf", "'spec.instruments cannot be changed: positions are booked in integers of tick and lot; create another policy for other instruments'")])))]
+    #[schemars(extend("x-kubernetes-validations" = schema::rules(&[("oldSelf.all(o, self.exists(n, n.symbol == o.symbol))", "'spec.instruments lacks %s: an instrument stays, because its positions and journals do; create another policy'.format([oldSelf.filter(o, !self.exists(n, n.symbol == o.symbol)).map(o, o.symbol)])")])))]
     pub instruments: Vec<InstrumentSpec>,
 
     /// Off: decisions are recorded only. Shadow: recorded and followed in a book of their own. Paper: qualified
@@ -182,9 +209,32 @@ pub struct ObjectRef {
     pub name: String,
 }
 
+/// A feed of bars.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", default)]
+pub struct FeedSpec {
+    /// Name of the feed, as published by the market process (JetStream stream BARS_<NAME>). Cannot be changed: the place in
+    /// the stream is part of every journal.
+    #[schemars(length(min = 1, max = 32), regex(pattern = r"^[a-z]([-a-z0-9]*[a-z0-9])?$"))]
+    #[schemars(extend("x-kubernetes-validations" = schema::rules(&[("self == oldSelf", "'spec.feed.name is %s and cannot become %s: the place in the stream is part of every journal, create another policy'.format([oldSelf, self])")])))]
+    pub name: String,
+    /// Live: bars come as the market makes them, and a bar that is old by the wall clock, or lies ahead of it, is not traded.
+    /// Replay: recorded bars, whose age is measured by the feed itself. Cannot be changed: what was a recording never
+    /// becomes the market.
+    #[schemars(extend("x-kubernetes-validations" = schema::rules(&[("self == oldSelf", "'spec.feed.kind is %s and cannot become %s: the age of every bar would be measured by another clock, create another policy'.format([oldSelf, self])")])))]
+    pub kind: FeedKind,
+}
+
+impl Default for FeedSpec {
+    fn default() -> Self {
+        Self { name: "default".into(), kind: FeedKind::Live }
+    }
+}
+
 /// One instrument.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
+#[schemars(extend("x-kubernetes-validations" = schema::instrument_rules()))]
 pub struct InstrumentSpec {
     /// Symbol as in the feed.
     #[schemars(length(min = 1, max = 32), regex(pattern = r"^[A-Z0-9._-]+$"))]
@@ -199,6 +249,10 @@ pub struct InstrumentSpec {
     /// Smallest size step. tick x lot x pointValue must be a whole number of 0.000000001, so that profits are exact.
     #[schemars(extend("x-kubernetes-validations" = schema::rules(&[("double(string(self)) > 0.0", "'lot is %s, it must be above 0'.format([self])")])))]
     pub lot: Decimal,
+    /// When it trades: windows, warm-up, gaps and sessions count the bars of this calendar. 24x7 never closes and is what a
+    /// manifest without a calendar means; it may be changed into an exchange's calendar once, which is then fixed. Ruling 14
+    #[serde(default)]
+    pub calendar: Calendar,
 }
 
 /// The models by role.
@@ -480,8 +534,8 @@ fn steps(generator: &mut SchemaGenerator) -> Schema {
     schema::atomic::<CanaryStep>(generator, 10)
 }
 
-fn default_feed() -> String {
-    "default".into()
+fn default_start() -> StartAt {
+    StartAt::Newest
 }
 
 fn default_trading() -> TradingMode {

@@ -223,7 +223,7 @@ fn refusal(fixture: &Fixture, schemas: &BTreeMap<String, Value>) -> Result<(), S
         "cel" | "operator" => {
             fine(structure.is_empty(), &structure)?;
             let found = validate(&fixture.objects);
-            let conflict = expect.starts_with("account ");
+            let conflict = expect.starts_with("account ") || expect.starts_with("instrument ");
             fine(conflict || found.iter().any(|v| expect.contains(&v.seen) || v.to_string().contains(expect.as_str())), &found)
         }
         "update" => {
@@ -276,6 +276,23 @@ fn every_field_of_every_schema_is_documented_and_bounded() {
         walk(&schema, &kind, &mut faults);
     }
     assert_eq!(faults, Vec::<String>::new());
+}
+
+/// The dry runs of `tests/e2e` show them to a real API server; here, that nothing of an instrument may change unseen.
+#[test]
+fn whatever_an_instrument_has_is_fixed_by_a_rule_that_names_it() {
+    let schemas = schemas();
+    let mut messages = Vec::new();
+    transition_messages(&schemas["TradingPolicy"]["properties"]["spec"]["properties"]["instruments"], &mut messages);
+    let instrument = &schemas["TradingPolicy"]["properties"]["spec"]["properties"]["instruments"]["items"];
+    for field in instrument["properties"].as_object().unwrap().keys() {
+        let named = messages.iter().any(|text| text.starts_with(&format!("spec.instruments: {field} of %s")));
+        assert!(named || field == "symbol", "a change of {field} is not refused: {messages:?}");
+    }
+    assert!(messages.iter().any(|text| text.starts_with("spec.instruments lacks %s")), "{messages:?}");
+    messages.clear();
+    transition_messages(&schemas["RiskProfile"]["properties"]["spec"]["properties"]["calendar"], &mut messages);
+    assert_eq!(messages.len(), 1, "{messages:?}");
 }
 
 #[test]

@@ -17,10 +17,10 @@ use tradewind_wire::telemetry::{self, LogFormat, TelemetryError};
 use crate::build::certificates::{leaf, secret_name};
 use crate::build::settings::Settings;
 use crate::controllers::context::Context;
-use crate::controllers::{drive, model_checkpoint, pods, risk_profile, trading_policy};
+use crate::controllers::{accounts, drive, model_checkpoint, pods, risk_profile, trading_policy};
 use crate::runtime::authority::{Authority, AuthorityError};
 use crate::runtime::brake::Brake;
-use crate::runtime::caches::{Caches, Queues, Triggers, watch_all};
+use crate::runtime::caches::{Caches, Queues, Scope, Triggers, watch_all};
 use crate::runtime::certificates::{self, CHART_PROCESSES, CertificateError};
 use crate::runtime::crd_check::wait_for_resources;
 use crate::runtime::leadership::{Elector, Leadership};
@@ -210,7 +210,8 @@ async fn work(
     let (caches, writers) = Caches::new();
     let (triggers, queues) = Triggers::new();
     let brake = Brake::default();
-    watch_all(&client, args.namespace_scope.as_deref(), &caches, writers, &triggers, &brake, tasks);
+    let scope = Scope { watched: args.namespace_scope.as_deref(), own: &args.namespace };
+    watch_all(&client, scope, &caches, writers, &triggers, &brake, tasks);
     let (status, writer) = StatusWriter::new(writes.clone(), metrics.clone(), &args.identity);
     tasks.spawn(writer);
     let own = authority.issue(&leaf("tradewind-operator", &args.namespace), now)?;
@@ -225,6 +226,7 @@ async fn work(
         nats_url: args.nats.clone(),
         storage_class: args.storage_class.clone(),
         operator_namespace: args.namespace.clone(),
+        namespace_scope: args.namespace_scope.clone(),
     };
     let context =
         Context { caches, writes, status, polls, brake, authority, settings, metrics: metrics.clone(), clock: Timestamp::now };
@@ -302,6 +304,7 @@ async fn control(context: Arc<Context>, queues: Queues, signal: &CancellationTok
     tokio::select! {
         _ = reconciles => {}
         () = pods::pull(Arc::clone(&context), tripped) => {}
+        () = accounts::release_for_ever(Arc::clone(&context)) => {}
         () = deadline => warn!("reconciles are still under way after {DRAIN:?}; ending without them"),
     }
 }

@@ -9,13 +9,13 @@ use serde::Serialize;
 use tradewind_crds::names::{LABEL_CHECKPOINT, LABEL_POLICY, LABEL_PROFILE};
 use tradewind_crds::placement::{CpuMode, RolePlacement, Storage};
 use tradewind_crds::policy_status::BundleCheckpoint;
-use tradewind_crds::{RiskProfile, TradingPolicy, samples};
+use tradewind_crds::{Calendar, RiskProfile, TradingPolicy, samples};
 use tradewind_operator::build::certificates::Certificate;
-use tradewind_operator::build::config::{BundleContent, bundle_json, trading_json};
+use tradewind_operator::build::config::{BundleContent, Share, account_json, bundle_json, trading_json};
 use tradewind_operator::build::disruption::budget;
 use tradewind_operator::build::inference::{Bundle, InferenceChildren, SharedChildren, inference, shared};
 use tradewind_operator::build::owner::Owner;
-use tradewind_operator::build::risk::{RiskChildren, risk};
+use tradewind_operator::build::risk::{Gate, RiskChildren, risk};
 use tradewind_operator::build::settings::Settings;
 use tradewind_operator::build::trading::{ProcessChildren, Trading, TradingChildren, trading};
 use tradewind_operator::build::verification::job;
@@ -26,6 +26,7 @@ fn settings() -> Settings {
         nats_url: "tls://tradewind-nats.tradewind-system.svc:4222".into(),
         storage_class: Some("fast".into()),
         operator_namespace: "tradewind-system".into(),
+        namespace_scope: None,
     }
 }
 
@@ -95,7 +96,7 @@ fn bundle(placement: RolePlacement) -> Bundle {
     let content = BundleContent {
         bundle: "0123456789ab",
         policy: "indices",
-        feed: "default",
+        feed: &policy.spec.feed,
         image: "tradewind.dev/tradewind:0.1.0",
         instruments: &policy.spec.instruments,
         strategic: &policy.spec.strategic,
@@ -160,9 +161,25 @@ fn risk_service() {
     let owner = Owner::of(&profile(), LABEL_PROFILE).unwrap();
     let placement = RolePlacement { mode: CpuMode::Pinned, cpus: 1 };
     let storage = Storage { class_name: "slow".into(), size: "2Gi".into() };
-    let children = risk(&owner, &settings(), &placement, &storage, 1, "2026-01-01T00:00:00Z");
-    let RiskChildren { role, role_binding, process, disruption_budget } = children;
+    let mut metals = samples::policy("metals", "main", "tactical-a").spec;
+    metals.instruments = vec![samples::instrument("XAU")];
+    metals.instruments[0].calendar = Calendar::Fx;
+    metals.venue.spread_bps = 4;
+    let indices = policy().spec;
+    let shares = [
+        Share { policy: "indices", spec: &indices, instruments: indices.instruments.iter().collect() },
+        Share { policy: "metals", spec: &metals, instruments: metals.instruments.iter().collect() },
+    ];
+    let gate = Gate {
+        account: &account_json(&profile().spec, &shares),
+        placement: &placement,
+        storage: &storage,
+        replicas: 1,
+        certificate_stamp: "2026-01-01T00:00:00Z",
+    };
+    let RiskChildren { config_map, role, role_binding, process, disruption_budget } = risk(&owner, &settings(), &gate);
     let mut documents = Documents::default();
+    documents.add(&config_map);
     documents.add(&role);
     documents.add(&role_binding);
     documents.add_process(&process);
@@ -177,4 +194,28 @@ fn verification() {
     let mut documents = Documents::default();
     documents.add(&job(&owner, &settings(), &checkpoint.spec));
     documents.compare("verification.yaml");
+}
+
+/// What a restart depends on is the pod template: policies and instruments of the account are not in it.
+#[test]
+fn policies_and_instruments_that_come_and_go_do_not_restart_the_risk_service() {
+    let owner = Owner::of(&profile(), LABEL_PROFILE).unwrap();
+    let (placement, storage, indices) = (RolePlacement::default(), Storage::default(), policy().spec);
+    let with = |instruments: usize| {
+        let share =
+            Share { policy: "indices", spec: &indices, instruments: indices.instruments.iter().take(instruments).collect() };
+        let account = account_json(&profile().spec, &[share]);
+        let gate = Gate {
+            account: &account,
+            placement: &placement,
+            storage: &storage,
+            replicas: 1,
+            certificate_stamp: "2026-01-01T00:00:00Z",
+        };
+        risk(&owner, &settings(), &gate)
+    };
+    let (one, two) = (with(1), with(2));
+    assert_ne!(one.config_map, two.config_map);
+    assert_eq!(one.process, two.process);
+    assert_eq!((one.role, one.role_binding), (two.role, two.role_binding));
 }

@@ -16,8 +16,12 @@
   resources: [jobs]
   verbs: [list, watch, create, patch, delete]
 - apiGroups: [""]
-  resources: [services, serviceaccounts, configmaps, secrets]
+  resources: [services, serviceaccounts, secrets]
   verbs: [list, watch, create, patch, delete]
+# `get` too: the risk process gets it on the one ConfigMap with its account.
+- apiGroups: [""]
+  resources: [configmaps]
+  verbs: [get, list, watch, create, patch, delete]
 - apiGroups: [policy]
   resources: [poddisruptionbudgets]
   verbs: [list, watch, create, patch, delete]

@@ -7,7 +7,7 @@ mod policy;
 mod profile;
 
 pub use checkpoint::validate_checkpoint;
-pub use policy::{validate_policy, validate_policy_with_checkpoint, validate_policy_with_profile};
+pub use policy::{validate_instrument, validate_policy, validate_policy_with_checkpoint, validate_policy_with_profile};
 pub use profile::{Loosening, loosened, loosening_digest, validate_risk_profile};
 
 /// One fault of a manifest.

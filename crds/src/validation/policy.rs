@@ -48,6 +48,14 @@ pub fn validate_policy(spec: &TradingPolicySpec) -> Vec<Violation> {
     found
 }
 
+/// Checks one instrument by itself; `path` is where it stands.
+#[must_use]
+pub fn validate_instrument(path: &str, one: &InstrumentSpec) -> Vec<Violation> {
+    let mut found = Vec::new();
+    instrument(&mut found, path, one);
+    found
+}
+
 fn instrument(found: &mut Vec<Violation>, path: &str, one: &InstrumentSpec) {
     positive(found, &format!("{path}.tick"), one.tick);
     positive(found, &format!("{path}.lot"), one.lot);

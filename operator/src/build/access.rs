@@ -1,4 +1,5 @@
-//! Service accounts, and for the two processes that read their own resource: the right to read exactly that.
+//! Service accounts, and for the two processes that read their own resource: the right to read exactly that, and for risk
+//! one ConfigMap beside it.
 
 use k8s_openapi::api::core::v1::ServiceAccount;
 use k8s_openapi::api::rbac::v1::{PolicyRule, Role, RoleBinding, RoleRef, Subject};
@@ -19,16 +20,9 @@ pub fn service_account(owner: &Owner, component: &str, name: &str) -> ServiceAcc
 /// only, which holds for requests with the field selector `metadata.name`.
 #[must_use]
 pub fn reader(owner: &Owner, component: &str, name: &str, resource: &str) -> (Role, RoleBinding) {
-    let text = |words: &[&str]| words.iter().map(|word| (*word).to_owned()).collect::<Vec<_>>();
     let role = Role {
         metadata: owner.metadata(name.to_owned(), owner.labels(component, &[])),
-        rules: Some(vec![PolicyRule {
-            api_groups: Some(text(&[tradewind_crds::GROUP])),
-            resources: Some(text(&[resource])),
-            resource_names: Some(vec![owner.name.clone()]),
-            verbs: text(&["get", "list", "watch"]),
-            non_resource_urls: None,
-        }]),
+        rules: Some(vec![reads(tradewind_crds::GROUP, resource, &owner.name)]),
     };
     let binding = RoleBinding {
         metadata: owner.metadata(name.to_owned(), owner.labels(component, &[])),
@@ -41,4 +35,22 @@ pub fn reader(owner: &Owner, component: &str, name: &str, resource: &str) -> (Ro
         }]),
     };
     (role, binding)
+}
+
+/// Adds the same right on one ConfigMap.
+#[must_use]
+pub fn also_reading(mut role: Role, config_map: &str) -> Role {
+    role.rules.get_or_insert_default().push(reads("", "configmaps", config_map));
+    role
+}
+
+fn reads(group: &str, resource: &str, name: &str) -> PolicyRule {
+    let text = |words: &[&str]| words.iter().map(|word| (*word).to_owned()).collect::<Vec<_>>();
+    PolicyRule {
+        api_groups: Some(text(&[group])),
+        resources: Some(text(&[resource])),
+        resource_names: Some(text(&[name])),
+        verbs: text(&["get", "list", "watch"]),
+        non_resource_urls: None,
+    }
 }

@@ -1,11 +1,14 @@
-//! The risk service of one account.
+//! The risk service of one account: the gate that holds the venue, and follows the feeds of the account's instruments itself.
 
+use std::collections::BTreeMap;
+
+use k8s_openapi::api::core::v1::ConfigMap;
 use k8s_openapi::api::policy::v1::PodDisruptionBudget;
 use k8s_openapi::api::rbac::v1::{Role, RoleBinding};
 use tradewind_crds::names;
 use tradewind_crds::placement::{RolePlacement, Storage};
 
-use super::access::reader;
+use super::access::{also_reading, reader};
 use super::disruption::budget;
 use super::inference::share;
 use super::network::{Peer, Traffic};
@@ -16,12 +19,33 @@ use super::trading::{Journaled, ProcessChildren, journaled};
 
 /// Component and role label.
 pub const COMPONENT: &str = "risk";
-const MEMORY_MIB: u32 = 128;
+/// Key of the ConfigMap.
+pub const ACCOUNT_FILE: &str = "account.json";
+/// Books, journal and the venue of the account.
+const MEMORY_MIB: u32 = 256;
+
+/// What the service is made from.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Gate<'a> {
+    /// Text of `account.json`. The service watches it over the API: policies and instruments that come and go never restart
+    /// what guards the others.
+    pub account: &'a str,
+    /// CPUs.
+    pub placement: &'a RolePlacement,
+    /// Volume.
+    pub storage: &'a Storage,
+    /// 0 while the brake holds, else 1.
+    pub replicas: i32,
+    /// Start of validity of the certificate.
+    pub certificate_stamp: &'a str,
+}
 
 /// Children of a RiskProfile.
 #[derive(Clone, Debug, PartialEq)]
 pub struct RiskChildren {
-    /// The service reads its own RiskProfile.
+    /// `account.json`.
+    pub config_map: ConfigMap,
+    /// The service reads its own RiskProfile and `account.json`.
     pub role: Role,
     /// Grants it.
     pub role_binding: RoleBinding,
@@ -31,38 +55,50 @@ pub struct RiskChildren {
     pub disruption_budget: PodDisruptionBudget,
 }
 
-/// All children of a profile. `replicas` is 0 while the brake holds, else 1; `stamp` is the start of validity of the certificate.
+/// All children of a profile.
 #[must_use]
-pub fn risk(
-    owner: &Owner,
-    settings: &Settings,
-    placement: &RolePlacement,
-    storage: &Storage,
-    replicas: i32,
-    stamp: &str,
-) -> RiskChildren {
+pub fn risk(owner: &Owner, settings: &Settings, gate: &Gate<'_>) -> RiskChildren {
     let name = names::risk(&owner.name);
+    let config = names::account_config(&owner.name);
     let (role, role_binding) = reader(owner, COMPONENT, &name, "riskprofiles");
-    let words = ["tradewind-risk", "serve", "--namespace", &owner.namespace, "--profile", &owner.name, "--data", DATA_DIR];
+    let words = [
+        "tradewind-risk",
+        "serve",
+        "--namespace",
+        &owner.namespace,
+        "--profile",
+        &owner.name,
+        "--account-config",
+        &config,
+        "--data",
+        DATA_DIR,
+        "--nats",
+        &settings.nats_url,
+    ];
     let process = Journaled {
         component: COMPONENT,
         name: name.clone(),
         command: words.map(str::to_owned).to_vec(),
-        share: share(placement, MEMORY_MIB),
+        share: share(gate.placement, MEMORY_MIB),
         config_map: None,
         api_access: true,
-        replicas,
+        replicas: gate.replicas,
         digest: String::new(),
-        stamp,
+        stamp: gate.certificate_stamp,
         traffic: Traffic {
             from: vec![Peer::RoleOfNamespace("execution"), Peer::RoleOfNamespace("policy"), Peer::Operator],
-            to: vec![Peer::Dns, Peer::ApiServer],
+            to: vec![Peer::Dns, Peer::Bus { port: settings.nats_port() }, Peer::ApiServer],
         },
     };
     RiskChildren {
-        role,
+        config_map: ConfigMap {
+            metadata: owner.metadata(config.clone(), owner.labels(COMPONENT, &[])),
+            data: Some(BTreeMap::from([(ACCOUNT_FILE.to_owned(), gate.account.to_owned())])),
+            ..ConfigMap::default()
+        },
+        role: also_reading(role, &config),
         role_binding,
-        process: journaled(owner, settings, storage, process),
+        process: journaled(owner, settings, gate.storage, process),
         disruption_budget: budget(owner, name),
     }
 }

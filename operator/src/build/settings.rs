@@ -11,6 +11,8 @@ pub struct Settings {
     pub storage_class: Option<String>,
     /// Namespace of the operator and of its event bus.
     pub operator_namespace: String,
+    /// The one namespace that is watched; `None`: all.
+    pub namespace_scope: Option<String>,
 }
 
 impl Settings {

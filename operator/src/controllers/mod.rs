@@ -1,5 +1,6 @@
 //! One directory per resource; each reconcile reads as dereference, validate, plan, build, apply, status.
 
+pub mod accounts;
 pub mod apply;
 pub mod context;
 pub mod differs;

@@ -7,11 +7,11 @@ use tradewind_crds::model_checkpoint::CheckpointSource;
 use tradewind_crds::names::BUNDLE_ID_LENGTH;
 use tradewind_crds::placement::RolePlacement;
 use tradewind_crds::policy_status::{BundleCheckpoint, Revision};
-use tradewind_crds::trading_policy::{ModelSource, Models, StrategicSpec, TacticalSpec, TradingPolicySpec};
+use tradewind_crds::trading_policy::{InstrumentSpec, ModelSource, Models, StrategicSpec, TacticalSpec, TradingPolicySpec};
 
 /// The part of a policy's spec that belongs to a bundle, in the shape of the spec.
 ///
-/// Feed and instruments also decide, but cannot be changed; they are hashed and not kept here.
+/// The feed also decides, but cannot be changed; it is hashed and not kept here.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Content {
@@ -23,6 +23,10 @@ pub struct Content {
     pub tactical: TacticalSpec,
     /// CPUs of inference.
     pub placement: InferencePlacement,
+    /// The instruments that this bundle knows. The spec may have more by now: they begin with the bundle that brings them.
+    /// Empty in what an earlier version wrote.
+    #[serde(default)]
+    pub instruments: Vec<InstrumentSpec>,
 }
 
 /// `spec.placement` as far as it belongs to a bundle.
@@ -41,6 +45,7 @@ impl Content {
             strategic: spec.strategic.clone(),
             tactical: spec.tactical.clone(),
             placement: InferencePlacement { inference: spec.placement.inference.clone() },
+            instruments: spec.instruments.clone(),
         }
     }
 
@@ -54,6 +59,15 @@ impl Content {
 
     fn to_value(&self) -> Value {
         serde_json::to_value(self).unwrap_or_default()
+    }
+
+    /// What a spec can be taken back to: instruments stay, whatever bundle serves.
+    fn revertible(&self) -> Value {
+        let mut value = self.to_value();
+        if let Value::Object(fields) = &mut value {
+            fields.remove("instruments");
+        }
+        value
     }
 }
 
@@ -76,7 +90,7 @@ pub fn revision(spec: &TradingPolicySpec, sources: Sources<'_>, image: &str) -> 
     let content = Content::of(spec);
     let hashed = json!({
         "feed": spec.feed,
-        "instruments": spec.instruments,
+        "instruments": content.instruments,
         "checkpoints": { "Strategic": sources.strategic.sha256, "Tactical": sources.tactical.sha256 },
         "strategic": content.strategic,
         "tactical": content.tactical,
@@ -112,15 +126,19 @@ pub fn spec_of(spec: &TradingPolicySpec, revision: &Revision) -> Result<TradingP
     bundled.strategic = content.strategic;
     bundled.tactical = content.tactical;
     bundled.placement.inference = content.placement.inference;
+    if !content.instruments.is_empty() {
+        bundled.instruments = content.instruments;
+    }
     Ok(bundled)
 }
 
 /// The JSON merge patch that takes `spec` back to `stable`: only what differs, and nothing outside the bundle.
-/// `None` when the spec already agrees (the bundles then differ by their image alone) or the content cannot be read.
+/// `None` when the spec already agrees (the bundles then differ by their image alone, or by instruments, which nobody can
+/// take back) or the content cannot be read.
 #[must_use]
 pub fn revert_patch(spec: &TradingPolicySpec, stable: &Revision) -> Option<String> {
-    let wanted = Content::of_revision(stable).ok()?.to_value();
-    let changes = difference(&Content::of(spec).to_value(), &wanted)?;
+    let wanted = Content::of_revision(stable).ok()?.revertible();
+    let changes = difference(&Content::of(spec).revertible(), &wanted)?;
     Some(json!({ "spec": changes }).to_string())
 }
 
@@ -146,8 +164,8 @@ mod tests {
     #![allow(clippy::unwrap_used, clippy::expect_used)]
     use super::*;
     use tradewind_crds::placement::CpuMode;
-    use tradewind_crds::trading_policy::StrategicBars;
-    use tradewind_crds::{Decimal, TradingPolicy, samples};
+    use tradewind_crds::trading_policy::{FeedKind, StartAt, StrategicBars};
+    use tradewind_crds::{Calendar, Decimal, TradingPolicy, samples};
 
     fn bundle(spec: &TradingPolicySpec, [strategic, tactical]: [char; 2], image: &str) -> Revision {
         let strategic = samples::strategic_checkpoint("any", strategic).spec.source;
@@ -176,7 +194,14 @@ mod tests {
             change(&mut spec.strategic);
             id(&spec, 'a', "tradewind:1")
         };
+        let (mut calendar, mut grown, mut feed) = (spec(), spec(), spec());
+        calendar.instruments[1].calendar = Calendar::Xnas;
+        grown.instruments.push(samples::instrument("DJI"));
+        feed.feed.kind = FeedKind::Live;
         let others = [
+            id(&calendar, 'a', "tradewind:1"),
+            id(&grown, 'a', "tradewind:1"),
+            id(&feed, 'a', "tradewind:1"),
             strategic(|s| s.bars = StrategicBars::AsFed),
             strategic(|s| s.confidence_threshold_bps += 1),
             strategic(|s| s.min_synergy_confidence_bps += 1),
@@ -205,6 +230,7 @@ mod tests {
         other.rollout.steps.clear();
         other.sizing.base_notional = Decimal::from_units(1);
         other.placement.execution.cpus = 7;
+        other.start_at = StartAt::Newest;
         other.models.tactical.checkpoint_ref.name = "same-file-other-name".into();
         other.models.strategic.checkpoint_ref.name = "another-name-for-a-file".into();
         assert_eq!(id(&other, 'a', "i"), base);
@@ -275,5 +301,46 @@ mod tests {
         changed.strategic.cooldown_bars = 7;
         changed.tactical.max_gap_age_bars = 7;
         assert_eq!(spec_of(&changed, &stable).unwrap(), spec());
+    }
+
+    /// The bundle that serves knows nothing of an instrument that came after it, and no patch takes one back.
+    #[test]
+    fn an_instrument_that_is_added_begins_with_the_bundle_that_brings_it() {
+        let stable = bundle(&spec(), ['d', 'a'], "i");
+        let mut grown = spec();
+        grown.instruments.push(samples::instrument("DJI"));
+        grown.instruments[0].calendar = Calendar::Xnys;
+        grown.tactical.stop_atr_multiple = Decimal::from_units(9);
+        assert_eq!(spec_of(&grown, &stable).unwrap(), spec());
+        assert_eq!(revert_patch(&grown, &stable).unwrap(), r#"{"spec":{"tactical":{"stopAtrMultiple":"2"}}}"#);
+        grown.tactical = spec().tactical;
+        assert_eq!(revert_patch(&grown, &stable), None);
+        // what an earlier version wrote has no instruments: those of the spec are meant
+        let mut old: Value = serde_json::from_str(&stable.content).unwrap();
+        old.as_object_mut().unwrap().remove("instruments");
+        let old = Revision { content: old.to_string(), ..stable };
+        assert_eq!(spec_of(&grown, &old).unwrap(), grown);
+    }
+
+    /// `status.stable.content` takes 4096 characters.
+    #[test]
+    fn the_largest_content_fits_into_status() {
+        let widest: Decimal = "999999999999999.999999999".parse().unwrap();
+        let mut spec = spec();
+        spec.instruments = (0..16)
+            .map(|i| InstrumentSpec {
+                symbol: format!("{i:0>32}"),
+                point_value: widest,
+                tick: widest,
+                lot: widest,
+                calendar: Calendar::Fx,
+            })
+            .collect();
+        spec.models.strategic.checkpoint_ref.name = "s".repeat(40);
+        spec.models.tactical.checkpoint_ref.name = "t".repeat(40);
+        spec.tactical.stop_atr_multiple = widest;
+        spec.tactical.target_atr_multiple = widest;
+        let content = bundle(&spec, ['d', 'a'], "i").content;
+        assert!(content.len() <= 4096, "{} characters", content.len());
     }
 }

@@ -2,6 +2,7 @@
 
 use k8s_openapi::api::apps::v1::StatefulSet;
 use k8s_openapi::api::batch::v1::Job;
+use k8s_openapi::api::coordination::v1::Lease;
 use k8s_openapi::api::core::v1::{ConfigMap, Pod, Secret, Service, ServiceAccount};
 use k8s_openapi::api::networking::v1::NetworkPolicy;
 use k8s_openapi::api::policy::v1::PodDisruptionBudget;
@@ -14,7 +15,7 @@ use kube::{Api, Client, Resource, ResourceExt};
 use serde::de::DeserializeOwned;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
-use tradewind_crds::{ModelCheckpoint, RiskProfile, TradingPolicy};
+use tradewind_crds::{ModelCheckpoint, RiskProfile, TradingPolicy, names};
 
 use super::brake::Brake;
 use super::cache::{Cache, Cacheable, feed};
@@ -40,6 +41,8 @@ pub struct Caches {
     pub role_bindings: Cache<RoleBinding>,
     pub network_policies: Cache<NetworkPolicy>,
     pub disruption_budgets: Cache<PodDisruptionBudget>,
+    /// Of accounts; in the operator's own namespace.
+    pub leases: Cache<Lease>,
 }
 
 /// The writers of [`Caches`].
@@ -60,6 +63,7 @@ pub struct Writers {
     pub role_bindings: Writer<RoleBinding>,
     pub network_policies: Writer<NetworkPolicy>,
     pub disruption_budgets: Writer<PodDisruptionBudget>,
+    pub leases: Writer<Lease>,
 }
 
 macro_rules! build_caches {
@@ -95,6 +99,7 @@ build_caches!(
     role_bindings,
     network_policies,
     disruption_budgets,
+    leases,
 );
 
 /// The cache of a kind of child.
@@ -202,10 +207,19 @@ impl Triggers {
     }
 }
 
-/// Starts every watch in `tasks`. `scope`: one namespace, or all.
+/// Where the operator looks.
+#[derive(Clone, Copy, Debug)]
+pub struct Scope<'a> {
+    /// The one namespace whose resources are watched; `None`: all.
+    pub watched: Option<&'a str>,
+    /// The operator's own, with the leases of accounts.
+    pub own: &'a str,
+}
+
+/// Starts every watch in `tasks`.
 pub fn watch_all(
     client: &Client,
-    scope: Option<&str>,
+    scope: Scope<'_>,
     caches: &Caches,
     writers: Writers,
     triggers: &Triggers,
@@ -227,7 +241,9 @@ pub fn watch_all(
         role_bindings,
         network_policies,
         disruption_budgets,
+        leases,
     } = writers;
+    let Scope { watched: scope, own } = scope;
     watch_resources(client, scope, caches, (policies, profiles, checkpoints), triggers, tasks);
     let ours = || watcher::Config::default().labels(&format!("app.kubernetes.io/managed-by={}", tradewind_crds::FIELD_MANAGER));
     let wake = triggers.clone();
@@ -254,6 +270,17 @@ pub fn watch_all(
     child!(RoleBinding, role_bindings, keep);
     child!(NetworkPolicy, network_policies, keep);
     child!(PodDisruptionBudget, disruption_budgets, keep);
+    // a lease that goes, or changes its holder, is news for everybody who wants the account
+    let (wake, known) = (triggers.clone(), caches.clone());
+    tasks.spawn(feed(api::<Lease>(client, Some(own)), ours(), leases, keep, move |lease: &Lease| {
+        let name = lease.name_any();
+        let claims = |profile: &Guarded<RiskProfile>| {
+            profile.0.as_ref().is_ok_and(|profile| names::account_lease(&profile.spec.account) == name)
+        };
+        for profile in known.profiles.list(claims) {
+            wake.profile(&profile.namespace().unwrap_or_default(), &profile.name_any());
+        }
+    }));
 }
 
 type ResourceWriters = (Writer<Guarded<TradingPolicy>>, Writer<Guarded<RiskProfile>>, Writer<Guarded<ModelCheckpoint>>);

@@ -14,6 +14,9 @@ use crate::config::{InstrumentConfig, VenueConfig};
 pub struct AccountConfig {
     /// The account.
     pub account: String,
+    /// Calendar of its sessions.
+    #[serde(default)]
+    pub calendar: Option<String>,
     /// Ascending by name.
     pub policies: Vec<PolicyConfig>,
 }

@@ -10,7 +10,7 @@ use tradewind_core::money::Money;
 use tradewind_features::strategic::StrategicStageConfig;
 use tradewind_features::tactical::TacticalConfig;
 
-use crate::bus::FeedName;
+use crate::bus::{FeedKind, FeedName};
 
 /// Why a configuration file cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -53,6 +53,13 @@ pub struct InstrumentConfig {
     pub tick: Money,
     /// Smallest size step in units of the instrument, above 0.
     pub lot: Money,
+    /// Name of its trading calendar.
+    #[serde(default = "always_open")]
+    pub calendar: String,
+}
+
+fn always_open() -> String {
+    "24x7".into()
 }
 
 impl InstrumentConfig {
@@ -97,6 +104,9 @@ pub struct BundleConfig {
     pub policy: String,
     /// Feed of bars that the features are built from.
     pub feed: FeedName,
+    /// Whether its bars happen now or are brought again.
+    #[serde(default)]
+    pub feed_kind: FeedKind,
     /// Runtime image that is part of the revision.
     pub image: String,
     /// Instruments that are decided on.
@@ -119,6 +129,12 @@ pub struct TradingConfig {
     pub account: String,
     /// Feed of bars that drives the policy.
     pub feed: FeedName,
+    /// Whether its bars happen now or are brought again.
+    #[serde(default)]
+    pub feed_kind: FeedKind,
+    /// Where a policy that has decided nothing yet begins.
+    #[serde(default)]
+    pub start_at: StartAt,
     /// Instruments in the order of the policy.
     pub instruments: Vec<InstrumentConfig>,
     /// Size of a trade.
@@ -134,6 +150,16 @@ pub struct TradingConfig {
     /// Settings of the orchestrator as its own type reads them ([`TradingConfig::orchestrator`]).
     #[serde(default)]
     pub orchestrator: serde_json::Value,
+}
+
+/// Where in its feed a new policy begins to trade.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum StartAt {
+    /// At the newest bar.
+    #[default]
+    Newest,
+    /// At the first bar that the feed still has.
+    Beginning,
 }
 
 /// Size of a trade.

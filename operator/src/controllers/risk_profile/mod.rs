@@ -8,8 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use k8s_openapi::api::apps::v1::StatefulSet;
-use k8s_openapi::jiff::Timestamp;
-use kube::{Resource, ResourceExt};
+use kube::ResourceExt;
 use tradewind_crds::conditions::RiskReason;
 use tradewind_crds::names::{self, LABEL_PROFILE};
 use tradewind_crds::placement::{CpuMode, RolePlacement};
@@ -17,16 +16,17 @@ use tradewind_crds::validation::{join, validate_risk_profile};
 use tradewind_crds::{ConditionType, RiskProfile};
 use tradewind_wire::v1::{ProcessInfo, RiskStatus};
 
+use super::accounts;
 use super::apply::{Applied, Apply, certificate_stamp};
 use super::context::Context;
 use super::outcome::{Next, ReconcileError};
 use super::{pods, pool};
 use crate::build::certificates::{leaf, secret_name};
+use crate::build::config::{Share, account_json};
 use crate::build::owner::Owner;
 use crate::build::pod::GRPC_PORT;
-use crate::build::risk::{RiskChildren, risk};
+use crate::build::risk::{Gate, RiskChildren, risk};
 use crate::build::trading::ProcessChildren;
-use crate::plan::conflict::{Claim, holder, message};
 use crate::plan::placement::{Ask, fit};
 use crate::runtime::brake::Tripped;
 use crate::runtime::polls::{self, Answer, Asked, Question};
@@ -47,6 +47,8 @@ pub(super) struct Stall {
 pub(super) struct Seen<'a> {
     profile: &'a RiskProfile,
     placement: RolePlacement,
+    /// What each policy has in the account; nothing while the account belongs to another profile.
+    shares: Vec<Share<'a>>,
     stall: Option<Stall>,
     set: Option<Applied<StatefulSet>>,
     trouble: Option<String>,
@@ -66,13 +68,20 @@ pub async fn reconcile(profile: Arc<RiskProfile>, context: Arc<Context>) -> Resu
     let placed = placement(&profile, &context);
     let placement = placed.clone().unwrap_or_default();
     let existing = context.caches.stateful_sets.get(&owner.namespace, &name);
+    let members = accounts::members(&context, &owner.namespace, &owner.name);
+    let mut shares = accounts::shares(&members);
     // validate
     let faults = validate_risk_profile(&profile.spec);
     // plan
     let braked = has_said(&profile, RiskReason::PinnedPodsRejected);
     let tripped = pods::brake(&context, &owner.namespace, &name, braked).await?;
-    let mut stall = conflict(&profile, &context);
-    let held = stall.is_some();
+    let taken = accounts::take(&profile, &context).await?;
+    let held = taken.is_some();
+    if held {
+        shares.clear();
+        stop(&context, &owner, existing.as_deref()).await?;
+    }
+    let mut stall = taken.map(|message| Stall { reason: RiskReason::AccountTaken, message });
     if stall.is_none() && existing.is_none() {
         stall = insufficient(&placement, &context).await?;
     }
@@ -88,7 +97,19 @@ pub async fn reconcile(profile: Arc<RiskProfile>, context: Arc<Context>) -> Resu
         stall = Some(Stall { reason: RiskReason::InvalidSpec, message: join(&faults) });
     }
     // build, apply
-    let set = if start { Some(apply(&profile, &owner, &placement, tripped.as_ref(), &context, now).await?) } else { None };
+    let set = if start {
+        let stamp = certificate_stamp(&context, &owner.namespace, &secret_name(&name), &leaf(&name, &owner.namespace), now);
+        let gate = Gate {
+            account: &account_json(&profile.spec, &shares),
+            placement: &placement,
+            storage: &profile.spec.storage,
+            replicas: i32::from(tripped.as_ref().is_none_or(|tripped| tripped.pause.is_zero())),
+            certificate_stamp: &stamp,
+        };
+        Some(apply(risk(&owner, &context.settings, &gate), Apply::new(&context, &owner, now), name.clone()).await?)
+    } else {
+        None
+    };
     // status
     let Heard { risk, info, undecided } = ask(&context, &owner, &profile, &name, set.is_some());
     if undecided && stall.is_none() && profile.status.is_some() {
@@ -96,7 +117,7 @@ pub async fn reconcile(profile: Arc<RiskProfile>, context: Arc<Context>) -> Resu
     }
     let waiting = stall.as_ref().map(|stall| stall.reason);
     let trouble = if unplaced { Some(UNPLACED.to_owned()) } else { pods::trouble(&context, &owner.namespace, &name) };
-    let seen = Seen { profile: &profile, placement, stall, set, trouble, risk, info };
+    let seen = Seen { profile: &profile, placement, shares, stall, set, trouble, risk, info };
     let (status, notices) = status::status(&seen, now);
     let before = serde_json::to_value(profile.status.clone().unwrap_or_default())?;
     context.status.write(profile.as_ref(), &before, serde_json::to_value(status)?, notices).await?;
@@ -106,26 +127,17 @@ pub async fn reconcile(profile: Arc<RiskProfile>, context: Arc<Context>) -> Resu
 fn next(stall: Option<RiskReason>, tripped: Option<&Tripped>) -> Next {
     match (stall, tripped) {
         (_, Some(tripped)) => Next::Requeue(tripped.pause.max(Duration::from_secs(1))),
-        (Some(RiskReason::InsufficientPinnedCPU | RiskReason::AccountConflict), None) => Next::Requeue(Duration::from_secs(15)),
+        (Some(RiskReason::InsufficientPinnedCPU), None) => Next::Requeue(Duration::from_secs(15)),
+        // no watch says when the holder's last pod is gone
+        (Some(RiskReason::AccountTaken), None) => Next::Requeue(Duration::from_secs(5)),
         _ => Next::AwaitChange,
     }
 }
 
-async fn apply(
-    profile: &RiskProfile,
-    owner: &Owner,
-    placement: &RolePlacement,
-    tripped: Option<&Tripped>,
-    context: &Context,
-    now: Timestamp,
-) -> Result<Applied<StatefulSet>, ReconcileError> {
-    let name = names::risk(&owner.name);
-    let stamp = certificate_stamp(context, &owner.namespace, &secret_name(&name), &leaf(&name, &owner.namespace), now);
-    let replicas = i32::from(tripped.is_none_or(|tripped| tripped.pause.is_zero()));
-    let children = risk(owner, &context.settings, placement, &profile.spec.storage, replicas, &stamp);
-    let RiskChildren { role, role_binding, process, disruption_budget } = children;
+async fn apply(children: RiskChildren, apply: Apply<'_>, name: String) -> Result<Applied<StatefulSet>, ReconcileError> {
+    let RiskChildren { config_map, role, role_binding, process, disruption_budget } = children;
     let ProcessChildren { service_account, certificate, service, stateful_set, network_policy } = process;
-    let apply = Apply::new(context, owner, now);
+    apply.ensure(config_map).await?;
     apply.ensure(service_account).await?;
     apply.ensure(role).await?;
     apply.ensure(role_binding).await?;
@@ -138,6 +150,17 @@ async fn apply(
     Ok(set)
 }
 
+/// Stops the risk process of a profile whose account is another's: two guards would each allow what the limits allow once. Its
+/// clients fail closed.
+async fn stop(context: &Context, owner: &Owner, set: Option<&StatefulSet>) -> Result<(), ReconcileError> {
+    let runs = |set: &&StatefulSet| set.spec.as_ref().and_then(|spec| spec.replicas) != Some(0);
+    if let Some(set) = set.filter(runs).filter(|set| owner.owns(set.owner_references())) {
+        let stopped = context.writes.scale_to_zero::<StatefulSet>(&owner.namespace, &set.name_any()).await?;
+        context.caches.stateful_sets.wrote(stopped);
+    }
+    Ok(())
+}
+
 /// Why no risk process runs yet.
 const UNPLACED: &str =
     "no TradingPolicy refers to this profile yet: its placement.risk, or this profile's spec.placement, says where to run";
@@ -147,32 +170,12 @@ fn placement(profile: &RiskProfile, context: &Context) -> Option<RolePlacement> 
     if let Some(own) = &profile.spec.placement {
         return Some(own.clone());
     }
-    let readers = context.caches.policies.list(|policy| {
-        policy.namespace() == profile.namespace()
-            && policy.0.as_ref().is_ok_and(|policy| policy.spec.risk_profile_ref.name == profile.name_any())
-    });
+    let readers = accounts::members(context, &profile.namespace()?, &profile.name_any());
     let oldest = readers
         .iter()
         .filter_map(|policy| policy.0.as_ref().ok())
         .min_by_key(|policy| (policy.creation_timestamp().map(|time| time.0), policy.uid()));
     oldest.map(|policy| policy.spec.placement.risk.clone())
-}
-
-fn claim(profile: &RiskProfile) -> Claim {
-    Claim {
-        name: profile.name_any(),
-        account: profile.spec.account.clone(),
-        created: profile.meta().creation_timestamp.as_ref().map(|time| time.0),
-        uid: profile.uid().unwrap_or_default(),
-    }
-}
-
-fn conflict(profile: &RiskProfile, context: &Context) -> Option<Stall> {
-    let others = context.caches.profiles.list(|other| other.namespace() == profile.namespace());
-    let claims: Vec<Claim> = others.iter().filter_map(|other| other.0.as_ref().ok()).map(claim).collect();
-    let mine = claim(profile);
-    let holder = holder(&mine, &claims)?;
-    Some(Stall { reason: RiskReason::AccountConflict, message: message("RiskProfile", &mine, holder) })
 }
 
 async fn insufficient(placement: &RolePlacement, context: &Context) -> Result<Option<Stall>, ReconcileError> {

@@ -4,7 +4,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use k8s_openapi::jiff::Timestamp;
 use tradewind_crds::conditions::{RiskReason, find_condition, set_condition};
 use tradewind_crds::placement::CpuMode;
-use tradewind_crds::risk_profile::{BreakerStatus, EffectiveLimits, TradingState};
+use tradewind_crds::risk_profile::{AccountPolicy, BreakerStatus, EffectiveLimits, MOST_POLICIES, TradingState};
 use tradewind_crds::{Condition, ConditionStatus, ConditionType, RiskProfileStatus, names};
 use tradewind_wire::v1::RiskStatus;
 
@@ -32,6 +32,8 @@ pub(super) fn status(seen: &Seen<'_>, now: Timestamp) -> (RiskProfileStatus, Vec
             pods::pinning("risk", pod, &seen.placement, info)
         })
         .collect();
+    status.policies = policies(seen);
+    status.policies_total = i64::try_from(seen.shares.len()).ok();
     let lines = [limits(seen), trading(seen), pinned(seen, &status), ready(seen)];
     let reconciling = reconciling(seen, &lines);
     let stalled = match &seen.stall {
@@ -70,6 +72,16 @@ fn copy(risk: &RiskStatus, status: &mut RiskProfileStatus) {
     status.last_transition = (risk.last_transition_ns > 0)
         .then(|| Timestamp::from_second(risk.last_transition_ns / 1_000_000_000).ok().map(Time))
         .flatten();
+}
+
+/// Who trades the account, and with what: the first by name, as many as status may list.
+fn policies(seen: &Seen<'_>) -> Vec<AccountPolicy> {
+    let listed = seen.shares.iter().take(MOST_POLICIES);
+    let listed = listed.map(|share| AccountPolicy {
+        name: share.policy.to_owned(),
+        instruments: share.instruments.iter().map(|one| one.symbol.clone()).collect(),
+    });
+    listed.collect()
 }
 
 fn limits(seen: &Seen<'_>) -> Line {
@@ -197,6 +209,7 @@ fn notices(before: &RiskProfileStatus, after: &RiskProfileStatus) -> Vec<Notice>
 mod tests {
     #![allow(clippy::unwrap_used, clippy::expect_used)]
     use super::*;
+    use crate::build::config::Share;
     use tradewind_crds::{RiskProfile, samples};
 
     fn profile(generation: i64) -> RiskProfile {
@@ -216,7 +229,16 @@ mod tests {
     }
 
     fn seen(profile: &RiskProfile, risk: Option<RiskStatus>) -> Seen<'_> {
-        Seen { profile, placement: Default::default(), stall: None, set: None, trouble: None, risk, info: None }
+        Seen {
+            profile,
+            placement: Default::default(),
+            shares: Vec::new(),
+            stall: None,
+            set: None,
+            trouble: None,
+            risk,
+            info: None,
+        }
     }
 
     fn at(second: i64) -> Timestamp {
@@ -271,5 +293,19 @@ mod tests {
         assert_eq!(reason(old), RiskReason::WaitingForAcknowledgement);
         assert_eq!(reason(RiskStatus { pending_loosening: "abcd".into(), ..answer(&profile) }), RiskReason::LooseningPending);
         assert_eq!(reason(RiskStatus { invalid_profile: "x".into(), ..answer(&profile) }), RiskReason::InvalidSpec);
+    }
+
+    #[test]
+    fn the_policies_of_the_account_are_listed_up_to_a_bound_and_counted_beyond() {
+        let (profile, policy) = (profile(1), samples::policy("indices", "main", "tactical-a").spec);
+        let names: Vec<String> = (0..40).map(|number| format!("p{number:02}")).collect();
+        let mut seen = seen(&profile, Some(answer(&profile)));
+        seen.shares = names
+            .iter()
+            .map(|name| Share { policy: name, spec: &policy, instruments: policy.instruments.iter().collect() })
+            .collect();
+        let (status, _) = status(&seen, at(1));
+        assert_eq!((status.policies.len(), status.policies_total), (32, Some(40)));
+        assert_eq!(status.policies[31], AccountPolicy { name: "p31".into(), instruments: vec!["SPX".into(), "IXIC".into()] });
     }
 }

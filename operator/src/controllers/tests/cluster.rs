@@ -84,11 +84,14 @@ impl Cluster {
         Self { server: self.server.fork(), evidence: self.evidence, stuck: self.stuck.clone() }
     }
 
-    pub(super) fn put(&self, plural: &str, name: &str, mut object: Value) {
-        let namespace = if plural == "nodes" { String::new() } else { NAMESPACE.to_owned() };
+    pub(super) fn put(&self, plural: &str, name: &str, object: Value) {
+        self.put_in(if plural == "nodes" { "" } else { NAMESPACE }, plural, name, object);
+    }
+
+    pub(super) fn put_in(&self, namespace: &str, plural: &str, name: &str, mut object: Value) {
         object["metadata"]["name"] = json!(name);
         object["metadata"]["namespace"] = json!(namespace);
-        self.server.state.lock().unwrap().put((plural.to_owned(), namespace, name.to_owned()), object);
+        self.server.state.lock().unwrap().put((plural.to_owned(), namespace.to_owned(), name.to_owned()), object);
     }
 
     pub(super) fn edit(&self, plural: &str, name: &str, change: impl FnOnce(&mut Value)) {
@@ -216,7 +219,8 @@ impl Cluster {
         state.put(key(plural, name), object);
     }
 
-    fn answer(&self, question: &Question) -> Result<Answer, String> {
+    /// The answer of the process that `name` owns.
+    fn answer(&self, name: &str, question: &Question) -> Result<Answer, String> {
         match question.asked {
             Asked::Describe => Ok(Answer::Describe(ProcessInfo {
                 ready: true,
@@ -238,12 +242,12 @@ impl Cluster {
                     ..RiskStatus::default()
                 })))
             }
-            Asked::Policy => self.policy_answer().ok_or_else(|| "silent".to_owned()),
+            Asked::Policy => self.policy_answer(name).ok_or_else(|| "silent".to_owned()),
         }
     }
 
-    fn policy_answer(&self) -> Option<Answer> {
-        let policy = self.get("tradingpolicies", "indices")?;
+    fn policy_answer(&self, name: &str) -> Option<Answer> {
+        let policy = self.get("tradingpolicies", name)?;
         let rollout = &policy["status"]["rollout"];
         let text = |field: &str| rollout[field].as_str().unwrap_or_default().to_owned();
         let number = |field: &str| u32::try_from(rollout[field].as_i64().unwrap_or(0)).unwrap();
@@ -324,6 +328,7 @@ impl Operator {
             nats_url: "tls://tradewind-nats.tradewind-system.svc:4222".into(),
             storage_class: None,
             operator_namespace: "tradewind-system".into(),
+            namespace_scope: None,
         };
         let context = Context {
             caches,
@@ -350,17 +355,18 @@ impl Operator {
             jobs => "jobs", pods => "pods", services => "services", config_maps => "configmaps", service_accounts => "serviceaccounts",
             secrets => "secrets", roles => "roles", role_bindings => "rolebindings", network_policies => "networkpolicies",
             disruption_budgets => "poddisruptionbudgets",
+            leases => "leases",
         );
     }
 
     /// Every question gets its answer.
     pub(super) fn listen(&self, cluster: &Cluster) {
         for (owner, question) in self.context.polls.questions() {
-            self.context.polls.note(&owner, &question, cluster.answer(&question));
+            self.context.polls.note(&owner, &question, cluster.answer(&owner.2, &question));
         }
     }
 
-    /// One reconcile over everything there is.
+    /// One reconcile over everything there is. They live on the heap, as in the product: a test's stack is small.
     pub(super) async fn round(&mut self, cluster: &Cluster) -> Result<(), ReconcileError> {
         self.sync(cluster);
         self.listen(cluster);

@@ -1,6 +1,7 @@
 //! Whole lives of resources against a server in memory: no cluster, no clock, no network.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
+mod accounts;
 mod cluster;
 mod crash;
 mod rollout;

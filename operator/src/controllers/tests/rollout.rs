@@ -248,24 +248,6 @@ async fn more_cpus_than_the_pool_has_are_refused_with_the_arithmetic() {
 }
 
 #[tokio::test]
-async fn the_younger_of_two_policies_on_one_account_starts_nothing() {
-    let (cluster, root) = (declared(), authority());
-    let mut operator = Operator::start(&cluster, &root);
-    run_until(&cluster, &mut operator, &root, |cluster| cluster.phase() == "Healthy").await;
-    cluster.put(
-        "tradingpolicies",
-        "rival",
-        serde_json::to_value(tradewind_crds::samples::policy("rival", "main", "tactical-a")).unwrap(),
-    );
-    run_until(&cluster, &mut operator, &root, |cluster| {
-        let rival = cluster.get("tradingpolicies", "rival").unwrap();
-        rival["status"]["conditions"].as_array().is_some_and(|all| all.iter().any(|c| c["reason"] == json!("AccountConflict")))
-    })
-    .await;
-    assert!(cluster.names("statefulsets").iter().all(|name| !name.starts_with("rival")));
-}
-
-#[tokio::test]
 async fn rejected_pods_are_removed_and_the_set_is_scaled_to_zero() {
     let (cluster, root) = (declared(), authority());
     let mut operator = Operator::start(&cluster, &root);

@@ -57,6 +57,18 @@ fn refusal(code: u16, reason: &str) -> Response<Body> {
     answer(code, &json!({"kind": "Status", "status": "Failure", "code": code, "reason": reason, "message": reason}))
 }
 
+/// RFC 7396, without deletions: the operator sends none.
+fn merge(target: &mut Value, patch: &Value) {
+    match patch {
+        Value::Object(changes) => {
+            for (key, change) in changes {
+                merge(&mut target[key.as_str()], change);
+            }
+        }
+        other => *target = other.clone(),
+    }
+}
+
 impl Server {
     pub(super) fn client(&self) -> Client {
         let server = self.clone();
@@ -85,6 +97,7 @@ impl Server {
         let (wrote, response) = match parts.method {
             Method::GET => (false, self.get(&path, &uri)),
             Method::PATCH if path.sub == "status" => self.patch_status(&path, &body),
+            Method::PATCH if parts.headers["content-type"] == "application/merge-patch+json" => (true, self.merge(&path, &body)),
             Method::PATCH => (true, self.apply(&path, body)),
             Method::POST => self.create(&path, body),
             Method::DELETE => self.delete(&path, &body),
@@ -109,6 +122,10 @@ impl Server {
 
     fn get(&self, path: &Path, uri: &str) -> Response<Body> {
         let state = self.state.lock().unwrap();
+        if !path.name.is_empty() {
+            let key = (path.plural.clone(), path.namespace.clone(), path.name.clone());
+            return state.objects.get(&key).map_or_else(|| refusal(404, "NotFound"), |object| answer(200, object));
+        }
         let node = uri.split("spec.nodeName%3D").nth(1).map(|rest| rest.split("%2C").next().unwrap().to_owned());
         let items: Vec<&Value> = state
             .objects
@@ -126,6 +143,16 @@ impl Server {
         state.writes.push(format!("apply {}/{}", path.plural, path.name));
         let key = (path.plural.clone(), path.namespace.clone(), path.name.clone());
         let stored = state.put(key, body);
+        answer(200, &stored)
+    }
+
+    fn merge(&self, path: &Path, body: &Value) -> Response<Body> {
+        let mut state = self.state.lock().unwrap();
+        let key = (path.plural.clone(), path.namespace.clone(), path.name.clone());
+        let Some(mut object) = state.objects.get(&key).cloned() else { return refusal(404, "NotFound") };
+        state.writes.push(format!("merge {}/{}", path.plural, path.name));
+        merge(&mut object, body);
+        let stored = state.put(key, object);
         answer(200, &stored)
     }
 

@@ -8,6 +8,7 @@ use k8s_openapi::api::networking::v1::NetworkPolicy;
 use k8s_openapi::jiff::Timestamp;
 use tradewind_crds::names;
 use tradewind_crds::policy_status::Revision;
+use tradewind_crds::{TradingPolicy, TradingPolicySpec};
 
 use super::found::Found;
 use super::observe::Observed;
@@ -54,7 +55,7 @@ pub(super) async fn apply(reconcile: &Reconcile<'_>, found: &Found<'_>, plan: &P
     let engine = names::policy_engine(&owner.name);
     let desired = may_run && !plan.keep.is_empty();
     if let (true, Some(profile)) = (desired, world.profile()) {
-        let config = trading_json(owner, &policy.spec, &profile.spec)?;
+        let config = trading_json(owner, &served(policy, plan)?, &profile.spec)?;
         let execution = names::execution(&owner.name);
         let stamps = [stamp(context, owner, &engine, now), stamp(context, owner, &execution, now)];
         let inputs = Trading {
@@ -72,6 +73,15 @@ pub(super) async fn apply(reconcile: &Reconcile<'_>, found: &Found<'_>, plan: &P
         sweep(&apply, owner, plan).await?;
     }
     Ok(done)
+}
+
+/// The spec as the processes that trade have to see it: with the instruments that the bundle which serves can decide. Those
+/// that came later begin with the promotion of the bundle that knows them.
+fn served(policy: &TradingPolicy, plan: &Plan) -> Result<TradingPolicySpec, ReconcileError> {
+    match plan.next.stable.as_ref().or(plan.next.candidate.as_ref()) {
+        Some(revision) => Ok(spec_of(&policy.spec, revision)?),
+        None => Ok(policy.spec.clone()),
+    }
 }
 
 fn stamp(context: &Context, owner: &Owner, process: &str, now: Timestamp) -> String {

@@ -11,9 +11,10 @@ use tradewind_crds::validation::{
 };
 use tradewind_crds::{ConditionStatus, ConditionType, ModelCheckpoint, RiskProfile, TradingPolicy};
 
+use crate::controllers::accounts;
 use crate::controllers::context::Context;
 use crate::plan::bundle::{Sources, revision};
-use crate::plan::conflict::{Claim, holder, message};
+use crate::plan::conflict::{Claim, conflicts, message};
 use crate::plan::rollout::{Desired, Pods, State};
 
 /// Everything that a policy refers to.
@@ -23,8 +24,10 @@ pub(super) struct World {
     pub(super) desired: Desired,
     /// Checkpoints that are named for another role than theirs.
     misplaced: Vec<Violation>,
-    /// The older policy on the same account.
+    /// Instruments that other policies of the account hold.
     conflict: Option<String>,
+    /// Who has the account of the profile, when that is another profile.
+    taken: Option<String>,
 }
 
 impl World {
@@ -39,11 +42,14 @@ impl World {
         let misplaced = found.iter().filter_map(|(role, name, checkpoint)| {
             checkpoint.map(|checkpoint| validate_policy_with_checkpoint(*role, name, &checkpoint.spec))
         });
+        let profile = context.caches.profiles.get(&namespace, &spec.risk_profile_ref.name);
+        let known = profile.as_ref().and_then(|guarded| guarded.0.as_ref().ok());
         Self {
-            profile: context.caches.profiles.get(&namespace, &spec.risk_profile_ref.name),
+            conflict: conflict(policy, known, context),
+            taken: known.and_then(|profile| accounts::held_by_another(profile, context)),
             desired: desired(policy, found.map(|(_, name, checkpoint)| verified(name, checkpoint)), &context.settings.image),
             misplaced: misplaced.flatten().collect(),
-            conflict: conflict(policy, context),
+            profile,
         }
     }
 
@@ -55,7 +61,7 @@ impl World {
     /// Why nothing new may begin.
     pub(super) fn blocked(&self, policy: &TradingPolicy, state: &State, stable_pods: &Pods) -> Option<(PolicyReason, String)> {
         if let Some(message) = &self.conflict {
-            return Some((PolicyReason::AccountConflict, message.clone()));
+            return Some((PolicyReason::InstrumentConflict, message.clone()));
         }
         let name = &policy.spec.risk_profile_ref.name;
         let Some(profile) = self.profile() else {
@@ -67,6 +73,11 @@ impl World {
         faults.extend(self.misplaced.iter().cloned());
         if !faults.is_empty() {
             return Some((PolicyReason::InvalidSpec, join(&faults)));
+        }
+        if let Some(holder) = &self.taken {
+            let account = &profile.spec.account;
+            let message = format!("RiskProfile {name} does not have account {account}: it is held by {holder}");
+            return Some((PolicyReason::WaitingForRiskProfile, message));
         }
         // the first start does not wait for it: both start side by side, and execution fails closed without it; pods that
         // the kubelet rejects are the worse news
@@ -82,8 +93,8 @@ impl World {
 
     /// Whether the processes that trade may be created or changed.
     pub(super) fn may_run(&self, blocked: Option<&(PolicyReason, String)>) -> bool {
-        let forbidden = matches!(blocked, Some((PolicyReason::AccountConflict | PolicyReason::InvalidSpec, _)));
-        self.profile().is_some() && !forbidden
+        let forbidden = matches!(blocked, Some((PolicyReason::InstrumentConflict | PolicyReason::InvalidSpec, _)));
+        self.profile().is_some() && self.taken.is_none() && !forbidden
     }
 }
 
@@ -125,23 +136,13 @@ fn verified<'a>(name: &str, checkpoint: Option<&'a ModelCheckpoint>) -> Result<&
     }
 }
 
-fn claim(policy: &TradingPolicy, context: &Context) -> Claim {
-    let namespace = policy.namespace().unwrap_or_default();
-    let profile = &policy.spec.risk_profile_ref.name;
-    let known = context.caches.profiles.get(&namespace, profile);
-    let account = known.as_ref().and_then(|guarded| guarded.0.as_ref().ok()).map(|profile| profile.spec.account.clone());
-    Claim {
-        name: policy.name_any(),
-        // without its profile the account is not known: policies of one profile still exclude each other
-        account: account.unwrap_or_else(|| format!("of RiskProfile {profile}")),
-        created: policy.creation_timestamp().map(|time| time.0),
-        uid: policy.uid().unwrap_or_default(),
-    }
-}
-
-fn conflict(policy: &TradingPolicy, context: &Context) -> Option<String> {
-    let all = context.caches.policies.list(|other| other.namespace() == policy.namespace());
-    let claims: Vec<Claim> = all.iter().filter_map(|other| other.0.as_ref().ok()).map(|other| claim(other, context)).collect();
-    let mine = claim(policy, context);
-    holder(&mine, &claims).map(|holder| message("TradingPolicy", &mine, holder))
+fn conflict(policy: &TradingPolicy, profile: Option<&RiskProfile>, context: &Context) -> Option<String> {
+    let name = &policy.spec.risk_profile_ref.name;
+    let members = accounts::members(context, &policy.namespace().unwrap_or_default(), name);
+    let claims: Vec<Claim> = members.iter().filter_map(|other| other.0.as_ref().ok()).map(accounts::claim).collect();
+    let mine = accounts::claim(policy);
+    let lost = conflicts(&mine, &claims);
+    // without its profile the account is not known: policies of one profile still exclude each other
+    let account = profile.map_or_else(|| format!("of RiskProfile {name}"), |profile| profile.spec.account.clone());
+    (!lost.is_empty()).then(|| message(&account, &mine, &lost))
 }

@@ -64,7 +64,7 @@ fn next(plan: &Plan, found: &Found<'_>) -> Next {
     let planned = plan.requeue_after.map_or(Next::AwaitChange, Next::Requeue);
     let braked = found.observed.brake_pause().map_or(Next::AwaitChange, |pause| Next::Requeue(pause.max(Duration::from_secs(1))));
     let conflict = match found.blocked {
-        Some((PolicyReason::AccountConflict, _)) => Next::Requeue(Duration::from_secs(15)),
+        Some((PolicyReason::InstrumentConflict, _)) => Next::Requeue(Duration::from_secs(15)),
         _ => Next::AwaitChange,
     };
     planned.sooner(braked).sooner(conflict)

@@ -74,10 +74,10 @@ impl Write {
         self.answer.is_some_and(|code| (200..300).contains(&code))
     }
 
-    /// Whether it only keeps the operator's lease.
+    /// Whether it only keeps the operator's lease: those of accounts are created and deleted, never updated.
     #[must_use]
     pub fn is_renewal(&self) -> bool {
-        self.resource == "leases"
+        self.resource == "leases" && self.verb == "update"
     }
 
     /// What was done to which kind of object.

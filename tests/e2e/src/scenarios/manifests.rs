@@ -107,7 +107,8 @@ kind: TradingPolicy
 metadata: {{name: {name}}}
 spec:
   riskProfileRef: {{name: {risk_profile}}}
-  feed: {feed}
+  feed: {{name: {feed}, kind: Replay}}
+  startAt: Beginning
   instruments: [{{symbol: SPX, pointValue: "1", tick: "0.01", lot: "1"}}, {{symbol: IXIC, pointValue: "1", tick: "0.01", lot: "1"}}]
   trading: Paper
   mode: Standard

@@ -8,12 +8,17 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, ensure};
 use serde_json::Value;
 
+use super::manifests::{PolicySpec, trading_policy};
 use super::setup;
 use crate::environment::Environment;
 use crate::kubectl::{Poll, text};
 
 /// Namespace of what only the operator can refuse.
 const NAMESPACE: &str = "wrong";
+
+/// The account there: that of the fixtures belongs to the profile of another namespace.
+const ACCOUNT: &str = "paper-wrong";
+const ACCOUNT_OF_THE_FIXTURES: &str = "paper-1";
 
 /// Fewest wrong manifests that must be there, so that an empty folder cannot pass.
 const AT_LEAST: usize = 40;
@@ -83,18 +88,24 @@ pub fn shown(environment: &Environment) -> Result<String> {
     for one in &all {
         as_a_condition(environment, one).with_context(|| one.name().into_owned())?;
     }
+    once_and_no_more(environment)?;
     setup::leave_namespace(environment, NAMESPACE)?;
-    Ok(format!("{} wrong manifests shown as a condition, each with the words expected", all.len()))
+    Ok(format!(
+        "{} wrong manifests shown as a condition, each with the words expected; calendars set once, an instrument added and not \
+         taken back",
+        all.len()
+    ))
 }
 
 /// What only the operator can see, because it takes two objects or exact arithmetic: shown as a condition of one of them.
 fn as_a_condition(environment: &Environment, wrong: &Wrong) -> Result<()> {
-    environment.kubectl.apply(NAMESPACE, &super::manifests::risk_profile("main"))?;
+    let here = |text: &str| text.replace(ACCOUNT_OF_THE_FIXTURES, ACCOUNT);
+    environment.kubectl.apply(NAMESPACE, &here(&super::manifests::risk_profile("main")))?;
     for document in wrong.manifest.split("\n---\n") {
-        environment.kubectl.apply(NAMESPACE, document)?;
+        environment.kubectl.apply(NAMESPACE, &here(document))?;
         next_second(environment)?;
     }
-    environment.kubectl.until("a condition with the words expected", Duration::from_secs(30), || {
+    environment.kubectl.until("a condition with the words expected", Duration::from_secs(60), || {
         let list = environment.kubectl.get(NAMESPACE, &["tradingpolicies,riskprofiles"])?.context("the objects applied")?;
         let items = list["items"].as_array().cloned().unwrap_or_default();
         let said: Vec<String> = items
@@ -102,9 +113,41 @@ fn as_a_condition(environment: &Environment, wrong: &Wrong) -> Result<()> {
             .flat_map(|item| item.pointer("/status/conditions").and_then(Value::as_array).cloned().unwrap_or_default())
             .map(|condition| text(&condition, "/message").to_owned())
             .collect();
-        let all = wrong.expected.iter().all(|part| said.iter().any(|message| message.contains(part)));
+        let all = wrong.expected.iter().all(|part| said.iter().any(|message| message.contains(&here(part))));
         Ok(if all { Poll::Ready(()) } else { Poll::NotYet(said.join("; ")) })
     })?;
+    environment.kubectl.output(&["delete", "-n", NAMESPACE, "tradingpolicies,riskprofiles", "--all", "--timeout=60s"])?;
+    Ok(())
+}
+
+/// What may be set once or may only grow, against the rules of the real API server: the first change is taken, the next refused.
+fn once_and_no_more(environment: &Environment) -> Result<()> {
+    let here = super::manifests::risk_profile("main").replace(ACCOUNT_OF_THE_FIXTURES, ACCOUNT);
+    environment.kubectl.apply(NAMESPACE, &here)?;
+    environment.kubectl.apply(NAMESPACE, &trading_policy(&PolicySpec::SAMPLE))?;
+    let instrument = |symbol: &str, calendar: &str| serde_json::json!({"symbol": symbol, "pointValue": "1", "tick": "0.01", "lot": "1", "calendar": calendar});
+    let instruments = |spx: &str, more: &[&str]| {
+        let more = more.iter().map(|symbol| instrument(symbol, "24x7"));
+        let all: Vec<_> = [instrument("SPX", spx), instrument("IXIC", "24x7")].into_iter().chain(more).collect();
+        serde_json::json!({"spec": {"instruments": all}})
+    };
+    let calendar = |name: &str| serde_json::json!({"spec": {"calendar": name}});
+    for (object, change, refusal) in [
+        ("riskprofile/main", calendar("XNYS"), None),
+        ("riskprofile/main", calendar("XLON"), Some("spec.calendar is XNYS and cannot become XLON")),
+        ("tradingpolicy/indices", instruments("XNYS", &["DJI"]), None),
+        ("tradingpolicy/indices", instruments("XLON", &["DJI"]), Some("calendar of SPX is XNYS and cannot become XLON")),
+        ("tradingpolicy/indices", instruments("XNYS", &[]), Some("spec.instruments lacks [DJI]")),
+    ] {
+        let seen = environment.kubectl.call(&["patch", object, "-n", NAMESPACE, "--type=merge", "-p", &change.to_string()])?;
+        match refusal {
+            None => ensure!(seen.status.success(), "{object}: {change} was refused: {}", seen.stderr.trim()),
+            Some(text) => {
+                ensure!(!seen.status.success(), "{object}: {change} was accepted");
+                ensure!(seen.stderr.contains(text), "{object}: refused without '{text}': {}", seen.stderr.trim());
+            }
+        }
+    }
     environment.kubectl.output(&["delete", "-n", NAMESPACE, "tradingpolicies,riskprofiles", "--all", "--timeout=60s"])?;
     Ok(())
 }

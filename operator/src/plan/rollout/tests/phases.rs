@@ -323,10 +323,10 @@ fn an_edited_rollout_starts_again_in_the_shadow() {
 #[test]
 fn a_policy_that_is_blocked_starts_nothing_and_serves_what_it_served() {
     let mut world = World::healthy();
-    world.blocked = Some((Reason::AccountConflict, "account paper-1 is held by the older TradingPolicy a".into()));
+    world.blocked = Some((Reason::InstrumentConflict, "instrument SPX of account paper-1 is held by TradingPolicy a".into()));
     world.want('b');
     let plan = world.settle();
-    assert_eq!((world.phase(), plan.outlook.reason, plan.outlook.stalled), (Phase::Healthy, Reason::AccountConflict, true));
+    assert_eq!((world.phase(), plan.outlook.reason, plan.outlook.stalled), (Phase::Healthy, Reason::InstrumentConflict, true));
     let mut new = World::new();
     new.blocked = world.blocked.clone();
     let plan = new.settle();
