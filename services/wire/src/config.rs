@@ -10,7 +10,7 @@ use tradewind_core::money::Money;
 use tradewind_features::strategic::StrategicStageConfig;
 use tradewind_features::tactical::TacticalConfig;
 
-use crate::bus::FeedName;
+use crate::bus::{FeedKind, FeedName};
 
 /// Why a configuration file cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -97,6 +97,9 @@ pub struct BundleConfig {
     pub policy: String,
     /// Feed of bars that the features are built from.
     pub feed: FeedName,
+    /// Whether its bars are of now.
+    #[serde(default)]
+    pub feed_kind: FeedKind,
     /// Runtime image that is part of the revision.
     pub image: String,
     /// Instruments that are decided on.
@@ -119,6 +122,15 @@ pub struct TradingConfig {
     pub account: String,
     /// Feed of bars that drives the policy.
     pub feed: FeedName,
+    /// Whether its bars are of now.
+    #[serde(default)]
+    pub feed_kind: FeedKind,
+    /// Where a policy begins that has decided nothing yet.
+    #[serde(default)]
+    pub start_at: StartAt,
+    /// Age beyond its interval at which a bar of a live feed is recorded but not traded, milliseconds (ruling 23).
+    #[serde(default = "max_data_age_ms")]
+    pub max_data_age_ms: u64,
     /// Instruments in the order of the policy.
     pub instruments: Vec<InstrumentConfig>,
     /// Size of a trade.
@@ -134,6 +146,21 @@ pub struct TradingConfig {
     /// Settings of the orchestrator as its own type reads them ([`TradingConfig::orchestrator`]).
     #[serde(default)]
     pub orchestrator: serde_json::Value,
+}
+
+/// Where a policy begins that has decided nothing yet.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum StartAt {
+    /// At the newest bar: features are warm from the bars before it, which are not decided.
+    #[default]
+    Newest,
+    /// At the first bar of the feed.
+    Beginning,
+}
+
+/// That of the sample profile.
+const fn max_data_age_ms() -> u64 {
+    5_000
 }
 
 /// Size of a trade.
@@ -331,6 +358,7 @@ mod tests {
         std::fs::write(&path, trading().to_string()).unwrap();
         let read = TradingConfig::load(&path).unwrap();
         assert_eq!(read.starting_equity, Money::from_units(1_000_000));
+        assert_eq!((read.feed_kind, read.start_at, read.max_data_age_ms), (FeedKind::Live, StartAt::Newest, 5_000));
         std::fs::write(&path, serde_json::to_string(&read).unwrap()).unwrap();
         assert_eq!(TradingConfig::load(&path).unwrap(), read);
         std::fs::write(&path, bundle().to_string()).unwrap();
