@@ -62,6 +62,8 @@ pub enum Reason {
     Refused,
     /// A service refused the trade that came of the bar for good.
     TradeRefused,
+    /// The spec no longer allows the trade that came of the bar.
+    TradeWithheld,
 }
 
 impl Reason {
@@ -83,6 +85,7 @@ impl Reason {
             Self::Early => "ahead_of_clock",
             Self::Refused => "refused",
             Self::TradeRefused => "trade_refused",
+            Self::TradeWithheld => "trade_withheld",
         }
     }
 }

@@ -149,6 +149,10 @@ impl Observed {
     /// What is known of the decision engine; one that was heard before and misses an answer still decides.
     pub(super) fn engine(&self, decided: bool) -> DecisionEngine<'_> {
         match &self.evidence {
+            Some(evidence) if !evidence.feed_fault.is_empty() => DecisionEngine::Cut(&evidence.feed_fault),
+            Some(evidence) if !evidence.silent.is_empty() => {
+                DecisionEngine::Silenced { symbols: &evidence.silent, since_ns: evidence.silent_since_ns }
+            }
             Some(evidence) if evidence.bars_decided == 0 => DecisionEngine::WithoutBars(&evidence.waiting_for),
             Some(_) => DecisionEngine::Decides,
             None if self.undecided && decided => DecisionEngine::Decides,
@@ -235,6 +239,9 @@ fn evidence(status: &PolicyStatus) -> Evidence {
         }),
         bars_decided: status.bars_decided,
         waiting_for: status.waiting_for.clone(),
+        feed_fault: status.feed_fault.clone(),
+        silent: status.silent_symbols.split(", ").filter(|symbol| !symbol.is_empty()).map(str::to_owned).collect(),
+        silent_since_ns: status.feed_silent_since_ns,
     }
 }
 

@@ -10,7 +10,7 @@ use super::children::AppliedChildren;
 use super::dereference::World;
 use super::observe::{Observed, pod_name};
 use crate::plan::bundle::Content;
-use crate::plan::conditions::{condition, cpu_pinned, of_rollout, trading_allowed};
+use crate::plan::conditions::{Feed, condition, cpu_pinned, of_rollout, trading_allowed};
 use crate::plan::rollout::Plan;
 use crate::runtime::events::Notice;
 
@@ -43,7 +43,8 @@ pub(super) fn status(
     let halted = profile.is_some_and(|profile| profile.spec.halt);
     let traded = find_condition(&before.conditions, ConditionType::TradingAllowed)
         .is_some_and(|condition| condition.status == ConditionStatus::True);
-    let engine = (observed.engine(traded), policy.spec.feed.as_str());
+    let feed = Feed { name: policy.spec.feed.as_str(), instruments: policy.spec.instruments.len() };
+    let engine = (observed.engine(traded), feed);
     let (allowed, reason, message) = trading_allowed(policy.spec.trading, policy.spec.halt, halted, state, serving, engine);
     all.push(condition(ConditionType::TradingAllowed, allowed, reason, message, generation, now));
     for condition in all {
