@@ -109,6 +109,10 @@ closed_list! {
         ReduceOnly,
         /// The feed has brought no bar to decide yet.
         WaitingForBars,
+        /// Bars are due and do not come.
+        FeedStale,
+        /// The feed's stream was removed and made again.
+        StreamReplaced,
         /// The decider does not answer.
         Unreachable,
     }

@@ -1,4 +1,4 @@
-//! The two processes of a policy that keep journals: the decision engine and order execution.
+//! The two processes of a policy that keep journals: the decider and order execution.
 
 use std::collections::BTreeMap;
 
@@ -19,7 +19,7 @@ use super::pod::{self, CONFIG_DIR, DATA_DIR, Process, Share, Shell};
 use super::settings::Settings;
 use super::workload::{Claim, Workload, service, stateful_set};
 
-/// Component and role label of the decision engine.
+/// Component and role label of the decider.
 pub const POLICY: &str = "policy";
 /// Component and role label of order execution.
 pub const EXECUTION: &str = "execution";
@@ -32,7 +32,7 @@ const MEMORY_MIB: u32 = 256;
 pub struct Trading<'a> {
     /// Text of `trading.json`.
     pub config: &'a str,
-    /// CPUs of execution; the decision engine always shares.
+    /// CPUs of execution; the decider always shares.
     pub execution: &'a RolePlacement,
     /// Volumes.
     pub storage: &'a Storage,
@@ -62,11 +62,11 @@ pub struct ProcessChildren {
 pub struct TradingChildren {
     /// `trading.json`.
     pub config_map: ConfigMap,
-    /// The decision engine reads its own TradingPolicy.
+    /// The decider reads its own TradingPolicy.
     pub role: Role,
     /// Grants it.
     pub role_binding: RoleBinding,
-    /// The decision engine.
+    /// The decider.
     pub policy: ProcessChildren,
     /// Order execution.
     pub execution: ProcessChildren,

@@ -111,6 +111,24 @@ pub enum Decider<'a> {
     WithoutBars(&'a str),
     /// It decides bars.
     Decides,
+    /// It does not follow its feed any more, for this reason.
+    Cut(&'a str),
+    /// It waits for bars of these symbols, which have been due since then (UTC nanoseconds).
+    Silenced {
+        /// Symbols, ascending.
+        symbols: &'a [String],
+        /// When the first bar was due.
+        since_ns: i64,
+    },
+}
+
+/// The feed of a policy.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Feed<'a> {
+    /// Its name.
+    pub name: &'a str,
+    /// Symbols that the policy trades on it.
+    pub instruments: usize,
 }
 
 /// TradingAllowed: whether a qualified trade would become an order at present.
@@ -121,7 +139,7 @@ pub fn trading_allowed(
     profile_halt: bool,
     risk: Option<(TradingState, &str)>,
     serving: bool,
-    (decider, feed): (Decider<'_>, &str),
+    (decider, feed): (Decider<'_>, Feed<'_>),
 ) -> (bool, PolicyReason, String) {
     if policy_halt {
         return (false, PolicyReason::Halted, "spec.halt of this policy is set".into());
@@ -141,8 +159,19 @@ pub fn trading_allowed(
     }
 }
 
-fn decides(decider: Decider<'_>, feed: &str) -> (bool, PolicyReason, String) {
+fn decides(decider: Decider<'_>, feed: Feed<'_>) -> (bool, PolicyReason, String) {
+    let Feed { name: feed, instruments } = feed;
     match decider {
+        Decider::Cut(fault) => (false, PolicyReason::StreamReplaced, format!("feed '{feed}' is not followed any more: {fault}")),
+        Decider::Silenced { symbols, since_ns } => {
+            let since = Timestamp::from_nanosecond(since_ns.into()).map_or_else(|_| since_ns.to_string(), |at| at.to_string());
+            let silent = format!("no bar of {} on feed '{feed}' since the one that was due at {since}", symbols.join(", "));
+            if symbols.len() < instruments {
+                (true, PolicyReason::Trading, format!("the other instruments are traded; {silent}"))
+            } else {
+                (false, PolicyReason::FeedStale, silent)
+            }
+        }
         Decider::Starting => (false, PolicyReason::Pending, "the decider is starting".into()),
         Decider::Silent => (false, PolicyReason::Unreachable, "the decider does not answer; without it no bar is decided".into()),
         Decider::WithoutBars(waiting_for) => {
@@ -163,23 +192,29 @@ mod tests {
 
     #[test]
     fn trading_is_allowed_only_when_everything_that_it_takes_is_there() {
-        use Decider::{Decides, Silent, Starting, WithoutBars};
+        use Decider::{Cut, Decides, Silent, Starting, WithoutBars};
         let normal = Some((TradingState::Normal, ""));
         let paper = TradingMode::Paper;
+        let feed = Feed { name: "f", instruments: 2 };
+        let silent = ["IXIC".to_owned(), "SPX".to_owned()];
+        let silenced = |symbols| Decider::Silenced { symbols, since_ns: 1_000_000_000 };
         let cases = [
-            (trading_allowed(paper, false, false, normal, true, (Decides, "f")), PolicyReason::Trading),
-            (trading_allowed(paper, true, false, normal, true, (Decides, "f")), PolicyReason::Halted),
-            (trading_allowed(paper, false, true, normal, true, (Decides, "f")), PolicyReason::Halted),
-            (trading_allowed(TradingMode::Shadow, false, false, normal, true, (Decides, "f")), PolicyReason::TradingOff),
-            (trading_allowed(paper, false, false, None, true, (Decides, "f")), PolicyReason::Unreachable),
+            (trading_allowed(paper, false, false, normal, true, (Decides, feed)), PolicyReason::Trading),
+            (trading_allowed(paper, true, false, normal, true, (Decides, feed)), PolicyReason::Halted),
+            (trading_allowed(paper, false, true, normal, true, (Decides, feed)), PolicyReason::Halted),
+            (trading_allowed(TradingMode::Shadow, false, false, normal, true, (Decides, feed)), PolicyReason::TradingOff),
+            (trading_allowed(paper, false, false, None, true, (Decides, feed)), PolicyReason::Unreachable),
             (
-                trading_allowed(paper, false, false, Some((TradingState::ReduceOnly, "")), true, (Decides, "f")),
+                trading_allowed(paper, false, false, Some((TradingState::ReduceOnly, "")), true, (Decides, feed)),
                 PolicyReason::ReduceOnly,
             ),
-            (trading_allowed(paper, false, false, normal, false, (Decides, "f")), PolicyReason::Pending),
-            (trading_allowed(paper, false, false, normal, true, (Starting, "f")), PolicyReason::Pending),
-            (trading_allowed(paper, false, false, normal, true, (Silent, "f")), PolicyReason::Unreachable),
-            (trading_allowed(paper, false, false, normal, true, (WithoutBars(""), "f")), PolicyReason::WaitingForBars),
+            (trading_allowed(paper, false, false, normal, false, (Decides, feed)), PolicyReason::Pending),
+            (trading_allowed(paper, false, false, normal, true, (Cut("gone"), feed)), PolicyReason::StreamReplaced),
+            (trading_allowed(paper, false, false, normal, true, (silenced(&silent), feed)), PolicyReason::FeedStale),
+            (trading_allowed(paper, false, false, normal, true, (silenced(&silent[..1]), feed)), PolicyReason::Trading),
+            (trading_allowed(paper, false, false, normal, true, (Starting, feed)), PolicyReason::Pending),
+            (trading_allowed(paper, false, false, normal, true, (Silent, feed)), PolicyReason::Unreachable),
+            (trading_allowed(paper, false, false, normal, true, (WithoutBars(""), feed)), PolicyReason::WaitingForBars),
         ];
         for ((allowed, reason, message), expected) in cases {
             assert_eq!((allowed, reason), (expected == PolicyReason::Trading, expected), "{message}");

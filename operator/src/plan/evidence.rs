@@ -53,4 +53,10 @@ pub struct Evidence {
     pub bars_decided: u64,
     /// Dependency that holds the bar in hand; empty: none.
     pub waiting_for: String,
+    /// Why the feed is not followed any more; empty while it is.
+    pub feed_fault: String,
+    /// Symbols whose bars are due and do not come.
+    pub silent: Vec<String>,
+    /// Since when the first of them is due, UTC nanoseconds.
+    pub silent_since_ns: i64,
 }

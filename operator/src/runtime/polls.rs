@@ -284,6 +284,9 @@ fn gist(heard: &Heard) -> Option<Answer> {
             step: status.step,
             weight_bps: status.weight_bps,
             bars_decided: status.bars_decided.min(1),
+            feed_fault: status.feed_fault.clone(),
+            silent_symbols: status.silent_symbols.clone(),
+            feed_silent_since_ns: status.feed_silent_since_ns,
             waiting_for: if status.bars_decided == 0 { status.waiting_for.clone() } else { String::new() },
             ..PolicyStatus::default()
         })),

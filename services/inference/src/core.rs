@@ -1,7 +1,7 @@
 //! Feature states and networks of one bundle, moved forward bar by bar on demand.
 
 use std::cell::RefCell;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
@@ -10,8 +10,9 @@ use tradewind_core::instrument::{Instrument, Symbol};
 use tradewind_features::strategic::decision::{self, ModelParameters, StrategicNetwork};
 use tradewind_features::strategic::{self, StageConfigError, StrategicEngine, StrategicEngineError};
 use tradewind_features::tactical::{self, ConfigError, Decision, Engine, EngineError, Matrix, Network, NetworkError};
+use tradewind_wire::admission::{Admission, Admitted, Quarantined, check_figures};
+use tradewind_wire::bus::SequencedBar;
 use tradewind_wire::config::BundleConfig;
-use tradewind_wire::convert::{ConvertError, bar_from_wire};
 use tradewind_wire::v1;
 
 use crate::networks::Networks;
@@ -32,8 +33,16 @@ pub enum CoreError {
     #[error("{0} is not an instrument of this bundle")]
     UnknownSymbol(String),
     /// The bar is impossible.
-    #[error(transparent)]
-    Bar(#[from] ConvertError),
+    #[error("{0}")]
+    Bar(Quarantined),
+    /// The feed goes on without such a bar: it never came, or was not taken.
+    #[error("{symbol}: the feed has no bar {index} that can be used; it must not be decided")]
+    NotInFeed {
+        /// Symbol in question.
+        symbol: Symbol,
+        /// Bar that was asked.
+        index: u64,
+    },
     /// Earlier bars are not known yet.
     #[error("{symbol}: bar {asked} was asked, bars {next} to {} are missing", .asked - 1)]
     Missing {
@@ -85,6 +94,8 @@ pub struct Core {
     parameters: ModelParameters,
     tactical: Shared<Box<dyn Network + Send>>,
     symbols: BTreeMap<String, SymbolState>,
+    /// Takes the bars of the feed that the deciding process takes.
+    admission: Admission,
 }
 
 struct SymbolState {
@@ -92,6 +103,7 @@ struct SymbolState {
     engines: Engines,
     /// Bars of the feed that nobody has asked for, by number.
     ahead: BTreeMap<u64, Bar>,
+    places: Places,
 }
 
 /// Both stages of one symbol. They take the same bars, the strategic one first: what it decides is the context of
@@ -150,27 +162,29 @@ impl Core {
         let Networks { strategic, parameters, tactical } = networks;
         let (strategic, tactical) = (Shared::new(strategic), Shared::new(tactical));
         let instruments = bundle.instruments()?;
-        let mut core = Self { bundle, strategic, parameters, tactical, symbols: BTreeMap::new() };
+        let admission = Admission::new(bundle.feed_kind, instruments.iter().cloned());
+        let mut core = Self { bundle, strategic, parameters, tactical, symbols: BTreeMap::new(), admission };
         for instrument in instruments {
             let engines = core.engines(&instrument)?;
-            let state = SymbolState { engines, ahead: BTreeMap::new(), instrument };
-            core.symbols.insert(state.instrument.symbol.to_string(), state);
+            core.symbols.insert(instrument.symbol.to_string(), SymbolState::new(instrument, engines));
         }
         Ok(core)
     }
 
-    /// Takes a bar of the feed. Bars of other symbols and bars that were asked already are passed
-    /// over; what a question later contradicts is refused then.
-    ///
-    /// # Errors
-    /// [`CoreError::Bar`] for an impossible bar.
-    pub fn load(&mut self, message: &v1::Bar) -> Result<(), CoreError> {
-        let Some(state) = self.symbols.get_mut(&message.symbol) else { return Ok(()) };
-        let bar = bar_from_wire(message, &state.instrument)?;
-        if bar.index >= state.next_index() {
-            state.ahead.insert(bar.index, bar);
+    /// Takes a bar of the feed. Bars of other symbols, bars that nobody may take and bars that were asked already are
+    /// passed over; what a question later contradicts is refused then.
+    pub fn load(&mut self, found: &SequencedBar) {
+        match self.admission.admit(found.sequence, &found.bar, found.arrived) {
+            Admitted::Taken(taken) => {
+                if let Some(state) = self.symbols.get_mut(taken.symbol.as_str())
+                    && taken.bar.index >= state.due_number()
+                {
+                    state.ahead.insert(taken.bar.index, taken.bar);
+                }
+            }
+            Admitted::Quarantined(quarantined) => tracing::debug!(%quarantined, "a message of the feed is not taken"),
+            Admitted::Other | Admitted::Duplicate { .. } => {}
         }
-        Ok(())
     }
 
     /// Decides a bar; idempotent for the newest bars of a symbol.
@@ -182,17 +196,21 @@ impl Core {
         self.tactical.take_time();
         let unknown = || CoreError::UnknownSymbol(message.symbol.clone());
         let state = self.symbols.get_mut(&message.symbol).ok_or_else(unknown)?;
-        let bar = bar_from_wire(message, &state.instrument)?;
+        let bar = check_figures(message, &state.instrument).map_err(|fault| CoreError::Bar(fault.of(0, message)))?;
         state.catch_up(bar.index)?;
-        let symbol = &state.instrument.symbol;
         if state.ahead.get(&bar.index).is_some_and(|known| *known != bar) {
-            return Err(EngineError::Rewritten { symbol: symbol.clone(), index: bar.index }.into());
+            let symbol = state.instrument.symbol.clone();
+            return Err(EngineError::Rewritten { symbol, index: bar.index }.into());
         }
-        let context = state.engines.strategic.context(symbol, &bar)?;
-        let strategic = state.engines.strategic.decide(symbol, &bar)?;
-        let strategic_stage = begun.elapsed();
-        let decision = state.engines.tactical.decide(symbol, &bar, context)?;
+        let placed = state.place(&bar)?;
+        let outcome = state.engines.decide(&state.instrument.symbol, &placed);
+        state.release();
+        let (mut decision, mut strategic, strategic_stage) = outcome?;
         state.ahead.remove(&bar.index);
+        if placed.index != bar.index {
+            decision.index = bar.index;
+            strategic = strategic.map(|decided| numbered(decided, bar.index));
+        }
         let networks = self.tactical.take_time();
         let rest = begun.elapsed().saturating_sub(strategic_stage + networks);
         Ok(Decided { decision, strategic, strategic_stage, networks, rest })
@@ -213,7 +231,8 @@ impl Core {
         let unknown = || CoreError::UnknownSymbol(symbol.to_owned());
         let instrument = self.symbols.get(symbol).ok_or_else(unknown)?.instrument.clone();
         let engines = self.engines(&instrument)?;
-        self.symbols.insert(symbol.to_owned(), SymbolState { engines, ahead: BTreeMap::new(), instrument });
+        self.admission.forget(&instrument.symbol);
+        self.symbols.insert(symbol.to_owned(), SymbolState::new(instrument, engines));
         Ok(())
     }
 
@@ -226,26 +245,148 @@ impl Core {
     }
 }
 
-impl SymbolState {
-    /// Number of the bar that is due: a bar that one stage took and the other refused is not done.
-    fn next_index(&self) -> u64 {
-        let symbol = &self.instrument.symbol;
-        let due = [self.engines.strategic.next_index(symbol), self.engines.tactical.next_index(symbol)];
-        due.into_iter().flatten().min().unwrap_or(0)
+impl Engines {
+    /// Both stages on one bar, and how long the strategic one took.
+    fn decide(&mut self, symbol: &Symbol, bar: &Bar) -> Result<(Decision, Option<strategic::Decided>, Duration), CoreError> {
+        let begun = Instant::now();
+        let context = self.strategic.context(symbol, bar)?;
+        let strategic = self.strategic.decide(symbol, bar)?;
+        let took = begun.elapsed();
+        Ok((self.tactical.decide(symbol, bar, context)?, strategic, took))
     }
 
-    /// Takes the bars before this one that nobody has asked for, from what was loaded of the feed.
+    fn warm(&mut self, symbol: &Symbol, bar: &Bar) -> Result<(), CoreError> {
+        self.strategic.warm(symbol, bar)?;
+        Ok(self.tactical.warm(symbol, bar)?)
+    }
+
+    /// Place of the bar that is due: a bar that one stage took and the other refused is not done.
+    fn due(&self, symbol: &Symbol) -> u64 {
+        [self.strategic.next_index(symbol), self.tactical.next_index(symbol)].into_iter().flatten().min().unwrap_or(0)
+    }
+
+    /// The place behind all bars that a stage took.
+    fn taken(&self, symbol: &Symbol) -> u64 {
+        [self.strategic.next_index(symbol), self.tactical.next_index(symbol)].into_iter().flatten().max().unwrap_or(0)
+    }
+}
+
+/// The places of bars among those taken. Engines count the bars that they take without holes; a feed may have some.
+#[derive(Default)]
+struct Places {
+    /// Numbers in the feed of the newest bars, ascending.
+    numbers: VecDeque<u64>,
+    /// Bars that have a place.
+    given: u64,
+}
+
+/// Numbers remembered; more than any engine can be asked about again.
+const PLACES: usize = 4_096;
+
+impl Places {
+    /// Place of a bar that has one.
+    fn of(&self, number: u64) -> Option<u64> {
+        let at = self.numbers.binary_search(&number).ok()?;
+        Some(self.given - (self.numbers.len() - at) as u64)
+    }
+
+    fn newest(&self) -> Option<u64> {
+        self.numbers.back().copied()
+    }
+
+    /// The place behind all others.
+    fn give(&mut self, number: u64) -> u64 {
+        if self.numbers.len() == PLACES {
+            self.numbers.pop_front();
+        }
+        self.numbers.push_back(number);
+        self.given += 1;
+        self.given - 1
+    }
+
+    /// Takes the newest place back.
+    fn release(&mut self) {
+        self.given -= u64::from(self.numbers.pop_back().is_some());
+    }
+}
+
+impl SymbolState {
+    fn new(instrument: Instrument, engines: Engines) -> Self {
+        Self { instrument, engines, ahead: BTreeMap::new(), places: Places::default() }
+    }
+
+    /// Smallest number that the next bar may have.
+    fn due_number(&self) -> u64 {
+        let behind = |newest: u64| newest.saturating_add(1);
+        let whole = self.engines.due(&self.instrument.symbol) >= self.places.given;
+        self.places.newest().map_or(0, |newest| if whole { behind(newest) } else { newest })
+    }
+
+    /// Takes the bars before this one that nobody has asked for, from what was loaded of the feed. Numbers that the feed
+    /// left out are passed over once the feed is known to have gone on behind them.
     fn catch_up(&mut self, index: u64) -> Result<(), CoreError> {
-        while self.next_index() < index {
-            let (next, symbol) = (self.next_index(), &self.instrument.symbol);
-            let missing = || CoreError::Missing { symbol: symbol.clone(), next, asked: index };
-            let known = self.ahead.get(&next).ok_or_else(missing)?;
-            self.engines.strategic.warm(symbol, known)?;
-            self.engines.tactical.warm(symbol, known)?;
-            self.ahead.remove(&next);
+        let (due, symbol) = (self.due_number(), self.instrument.symbol.clone());
+        if index < due {
+            return Ok(());
+        }
+        match self.ahead.range(index..).next() {
+            Some((found, _)) if *found == index => {}
+            // The feed went on without it.
+            Some(_) => return Err(CoreError::NotInFeed { symbol, index }),
+            // The feed was not read so far: nothing may be left out that it could still hold.
+            None => {
+                let known = self.ahead.range(due..index).zip(due..).take_while(|((number, _), next)| *number == next).count();
+                let next = due + known as u64;
+                if next < index {
+                    return Err(CoreError::Missing { symbol, next, asked: index });
+                }
+            }
+        }
+        while let Some(bar) = self.ahead.first_key_value().map(|(_, bar)| *bar).filter(|bar| bar.index < index) {
+            let placed = self.place(&bar)?;
+            let outcome = self.engines.warm(&symbol, &placed);
+            self.release();
+            outcome?;
+            self.ahead.remove(&bar.index);
         }
         Ok(())
     }
+
+    /// The bar as the engines count it.
+    fn place(&mut self, bar: &Bar) -> Result<Bar, CoreError> {
+        let symbol = &self.instrument.symbol;
+        let index = match (self.places.of(bar.index), self.places.newest()) {
+            (Some(place), _) => place,
+            (None, Some(newest)) if bar.index < newest => {
+                let forgotten =
+                    self.places.numbers.front().is_some_and(|oldest| bar.index < *oldest) && self.places.given > PLACES as u64;
+                let (symbol, index) = (symbol.clone(), bar.index);
+                return Err(if forgotten {
+                    StrategicEngineError::Forgotten { symbol, index, next: newest.saturating_add(1) }.into()
+                } else {
+                    CoreError::NotInFeed { symbol, index }
+                });
+            }
+            (None, _) => self.places.give(bar.index),
+        };
+        Ok(Bar { index, ..*bar })
+    }
+
+    /// A place that no stage has used goes to the next bar.
+    fn release(&mut self) {
+        while self.places.given > self.engines.taken(&self.instrument.symbol) {
+            self.places.release();
+        }
+    }
+}
+
+/// The event and its decision under the number that the bar has in the feed.
+fn numbered(mut decided: strategic::Decided, index: u64) -> strategic::Decided {
+    let event_id = format!("{}/{index}/{}", decided.event.symbol, decided.event.synergy_type.name());
+    decided.event.event_id.clone_from(&event_id);
+    decided.decision.event_id = event_id;
+    decided.decision.index = index;
+    decided
 }
 
 #[cfg(test)]
@@ -255,6 +396,7 @@ mod tests {
     use std::sync::LazyLock;
 
     use crate::testing::{daily_bars, following, swift_stage};
+    use tradewind_core::time::Nanos;
 
     /// A bundle of two symbols that acts early and often.
     fn bundle() -> BundleConfig {
@@ -273,6 +415,11 @@ mod tests {
     fn bar(symbol: &str, index: u64) -> v1::Bar {
         let made = if symbol == "IXIC" { &IXIC[index as usize] } else { &SPX[index as usize] };
         v1::Bar { symbol: symbol.to_owned(), ..made.clone() }
+    }
+
+    /// The bar as the feed has it; sequences do not matter here.
+    fn load(core: &mut Core, bar: v1::Bar) {
+        core.load(&SequencedBar { sequence: bar.index + 1, arrived: Nanos(bar.close_time_ns), bar });
     }
 
     fn core() -> Core {
@@ -294,9 +441,9 @@ mod tests {
             let mut restarted = core();
             // All that the feed holds, far beyond what was asked so far.
             for index in 0..300 {
-                restarted.load(&bar("SPX", index)).unwrap();
-                restarted.load(&bar("IXIC", index)).unwrap();
-                restarted.load(&bar("OTHER", index)).unwrap();
+                load(&mut restarted, bar("SPX", index));
+                load(&mut restarted, bar("IXIC", index));
+                load(&mut restarted, bar("OTHER", index));
             }
             assert_eq!(decisions(&mut restarted, restart..300), lived[restart as usize * 2..], "restart at {restart}");
         }
@@ -316,7 +463,7 @@ mod tests {
         decisions(&mut core, 0..90);
         let missing = core.decide(&bar("SPX", 95)).unwrap_err();
         assert_eq!(missing, CoreError::Missing { symbol: "SPX".to_owned().try_into().unwrap(), next: 90, asked: 95 });
-        (0..95).for_each(|index| core.load(&bar("SPX", index)).unwrap());
+        (0..95).for_each(|index| load(&mut core, bar("SPX", index)));
         let mut whole = super::Core::new(bundle(), following()).unwrap();
         decisions(&mut whole, 0..95);
         assert_eq!(core.decide(&bar("SPX", 95)).unwrap().decision, whole.decide(&bar("SPX", 95)).unwrap().decision);
@@ -326,7 +473,7 @@ mod tests {
     fn a_feed_that_contradicts_a_question_is_refused() {
         let mut core = core();
         decisions(&mut core, 0..90);
-        core.load(&bar("SPX", 90)).unwrap();
+        load(&mut core, bar("SPX", 90));
         let other = v1::Bar { volume: 1.0, ..bar("SPX", 90) };
         assert!(matches!(core.decide(&other), Err(CoreError::Engine(EngineError::Rewritten { index: 90, .. }))));
         core.decide(&bar("SPX", 90)).unwrap();
@@ -342,8 +489,59 @@ mod tests {
         assert!(matches!(forgotten, CoreError::Strategic(StrategicEngineError::Forgotten { index: 100, next: 300, .. })));
         assert!(forgotten.is_forgotten());
         core.forget("SPX").unwrap();
-        (0..300).for_each(|index| core.load(&bar("SPX", index)).unwrap());
+        (0..300).for_each(|index| load(&mut core, bar("SPX", index)));
         assert_eq!(core.decide(&bar("SPX", 100)).unwrap().decision, lived[200]);
         assert_eq!(core.decide(&bar("IXIC", 299)).unwrap().decision, lived[599], "the other symbol is untouched");
+    }
+
+    /// D14: numbers that the feed left out are passed over, and the answers are those of the same bars without a hole.
+    #[test]
+    fn a_hole_of_the_feed_is_passed_over() {
+        let left_out = [5, 150, 151, 152, 201];
+        let numbers = || (0..300_u64).filter(|index| !left_out.contains(index));
+        let mut whole = core();
+        // The same bars, numbered without holes.
+        let dense: Vec<_> =
+            (0..).zip(numbers()).map(|(at, index)| whole.decide(&v1::Bar { index: at, ..bar("SPX", index) }).unwrap()).collect();
+        for loaded in [0, 100, 299] {
+            let mut core = core();
+            (0..=loaded).filter(|index| !left_out.contains(index)).for_each(|index| load(&mut core, bar("SPX", index)));
+            for (at, index) in numbers().enumerate() {
+                if let Err(CoreError::Missing { asked, .. }) = core.decide(&bar("SPX", index)) {
+                    assert!(asked == index && left_out.contains(&(index - 1)), "{index}");
+                    // The process reads the feed up to this bar.
+                    (0..=index).filter(|index| !left_out.contains(index)).for_each(|index| load(&mut core, bar("SPX", index)));
+                }
+                let found = core.decide(&bar("SPX", index)).unwrap();
+                let expected = Decision { index, ..dense[at].decision.clone() };
+                assert_eq!(found.decision, expected, "{index}");
+                let event =
+                    |decided: &Option<strategic::Decided>| decided.as_ref().map(|one| one.decision.ensemble_probabilities);
+                assert_eq!(event(&found.strategic), event(&dense[at].strategic), "{index}");
+                if let Some(decided) = found.strategic {
+                    assert_eq!((decided.decision.index, decided.decision.symbol.as_str()), (index, "SPX"));
+                    assert!(decided.event.event_id.starts_with(&format!("SPX/{index}/")), "{}", decided.event.event_id);
+                }
+            }
+            assert!(dense.iter().filter(|decided| decided.strategic.is_some()).count() > 3);
+        }
+    }
+
+    /// D4, D5: what nobody may take of the feed changes no later answer, and who asks for it is refused for good.
+    #[test]
+    fn impossible_bars_of_the_feed_are_passed_over() {
+        let mut lived = core();
+        let wrong = |index| v1::Bar { volume: 2.5e27, ..bar("SPX", index) };
+        let mut loaded = core();
+        for index in 0..200 {
+            load(&mut loaded, if index % 50 == 7 { wrong(index) } else { bar("SPX", index) });
+        }
+        for (at, index) in (0..200).filter(|index| index % 50 != 7).enumerate() {
+            let expected = lived.decide(&v1::Bar { index: at as u64, ..bar("SPX", index) }).unwrap().decision;
+            assert_eq!(loaded.decide(&bar("SPX", index)).unwrap().decision, Decision { index, ..expected });
+        }
+        assert!(matches!(loaded.decide(&wrong(207)), Err(CoreError::Bar(_))));
+        let skipped = loaded.decide(&bar("SPX", 157)).unwrap_err();
+        assert!(matches!(skipped, CoreError::NotInFeed { index: 157, .. }), "{skipped}");
     }
 }

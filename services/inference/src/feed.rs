@@ -3,8 +3,7 @@
 use std::future::Future;
 
 use tokio::sync::OnceCell;
-use tradewind_wire::bus::{Bus, BusAddress, BusError, FeedName};
-use tradewind_wire::v1;
+use tradewind_wire::bus::{Bus, BusAddress, BusError, FeedName, Followed, SequencedBar, StreamIdentity};
 
 /// Bars handed over at once.
 const BATCH: u64 = 2_000;
@@ -22,9 +21,9 @@ pub enum FeedError {
 
 /// The bars that a feed holds, in order, by sequence from 1.
 pub trait History: Send + Sync + 'static {
-    /// Bars behind sequence `after`, at most some thousands; none when there are no more. The
-    /// second value is the sequence of the last.
-    fn read(&self, after: u64) -> impl Future<Output = Result<(Vec<v1::Bar>, u64), FeedError>> + Send;
+    /// Bars behind sequence `after`, at most some thousands. The second value is the sequence up to which was read;
+    /// `after` itself when there is no more.
+    fn read(&self, after: u64) -> impl Future<Output = Result<(Vec<SequencedBar>, u64), FeedError>> + Send;
 }
 
 /// The history on the event bus, connected at the first read.
@@ -33,27 +32,36 @@ pub struct FeedHistory {
     address: BusAddress,
     bus: OnceCell<Bus>,
     name: FeedName,
+    /// The stream that was read first: another one of its name has another past.
+    identity: OnceCell<StreamIdentity>,
 }
 
 impl FeedHistory {
     /// History of a feed that may not exist yet: then it is empty.
     #[must_use]
     pub const fn new(address: BusAddress, name: FeedName) -> Self {
-        Self { address, bus: OnceCell::const_new(), name }
+        Self { address, bus: OnceCell::const_new(), name, identity: OnceCell::const_new() }
     }
 }
 
 impl History for FeedHistory {
-    async fn read(&self, after: u64) -> Result<(Vec<v1::Bar>, u64), FeedError> {
+    async fn read(&self, after: u64) -> Result<(Vec<SequencedBar>, u64), FeedError> {
         let bus = self.bus.get_or_try_init(|| Bus::connect(&self.address)).await?;
         let feed = match bus.open_feed(&self.name).await {
             Err(BusError::NoFeed(_)) => return Ok((Vec::new(), after)),
             opened => opened?,
         };
+        let expected = *self.identity.get_or_init(async || feed.identity()).await;
+        if expected != feed.identity() {
+            return Err(BusError::Replaced { stream: self.name.stream(), expected, found: feed.identity() }.into());
+        }
         let last = feed.head().await?.last.min(after + BATCH);
         let found = feed.read(after + 1, last).await?;
-        let end = found.last().map_or(after, |bar| bar.sequence);
-        Ok((found.into_iter().map(|found| found.bar).collect(), end))
+        let end = found.last().map_or(after, Followed::sequence).max(after);
+        for other in found.iter().filter(|found| !matches!(found, Followed::Bar(_))) {
+            tracing::warn!(feed = %self.name, ?other, "the past of the feed has no bar here");
+        }
+        Ok((found.into_iter().filter_map(Followed::bar).collect(), end))
     }
 }
 
@@ -62,7 +70,7 @@ impl History for FeedHistory {
 pub struct NoHistory;
 
 impl History for NoHistory {
-    async fn read(&self, after: u64) -> Result<(Vec<v1::Bar>, u64), FeedError> {
+    async fn read(&self, after: u64) -> Result<(Vec<SequencedBar>, u64), FeedError> {
         Ok((Vec::new(), after))
     }
 }

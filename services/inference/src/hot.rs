@@ -2,6 +2,7 @@
 
 use std::time::{Duration, Instant};
 
+use tradewind_wire::bus::SequencedBar;
 use tradewind_wire::config::BundleConfig;
 use tradewind_wire::hot::{EngineEnded, HotEngine};
 use tradewind_wire::pinning::Pinning;
@@ -68,9 +69,9 @@ impl HotThread {
     /// Hands over bars of the feed.
     ///
     /// # Errors
-    /// [`HotError::Core`] for the first bar that is impossible.
-    pub async fn load(&self, bars: Vec<v1::Bar>) -> Result<(), HotError> {
-        Ok(self.0.call(move |core| bars.iter().try_for_each(|bar| core.load(bar)), |_| false).await??)
+    /// [`HotError::Gone`].
+    pub async fn load(&self, bars: Vec<SequencedBar>) -> Result<(), HotError> {
+        Ok(self.0.call(move |core| bars.iter().for_each(|bar| core.load(bar)), |()| false).await?)
     }
 
     /// Forgets a symbol, to be loaded again from its first bar.

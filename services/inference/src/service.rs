@@ -6,7 +6,9 @@ use std::time::Instant;
 
 use tokio::sync::Mutex;
 use tonic::{Code, Request, Response, Status};
+use tradewind_features::strategic::StrategicEngineError;
 use tradewind_features::tactical::EngineError;
+use tradewind_wire::bus::BusError;
 use tradewind_wire::convert::required;
 use tradewind_wire::v1;
 use tradewind_wire::v1::inference_server::{Inference, InferenceServer};
@@ -67,7 +69,7 @@ impl<H: History> Service<H> {
         let mut count = 0;
         loop {
             let (bars, last) = self.history.read(*loaded).await?;
-            if bars.is_empty() {
+            if last <= *loaded {
                 self.ready.store(true, Ordering::Release);
                 return Ok(count);
             }
@@ -89,14 +91,14 @@ impl<H: History> Service<H> {
         let first = self.hot.decide(bar.clone()).await;
         let outcome = match &first {
             Err(HotError::Core(CoreError::Missing { .. })) => {
-                self.load_history().await.map_err(|error| unavailable(&error))?;
+                self.load_history().await.map_err(|error| unread(&error))?;
                 self.hot.decide(bar).await
             }
             Err(HotError::Core(error)) if error.is_forgotten() => {
                 tracing::warn!(symbol = bar.symbol, index = bar.index, "a bar of long ago is asked, its symbol is built again");
                 self.hot.forget(&bar.symbol).await.map_err(|error| status(&error))?;
                 *self.loaded.lock().await = 0;
-                self.load_history().await.map_err(|error| unavailable(&error))?;
+                self.load_history().await.map_err(|error| unread(&error))?;
                 self.hot.decide(bar).await
             }
             _ => first,
@@ -127,8 +129,13 @@ impl<H: History> Inference for Service<H> {
     }
 }
 
-fn unavailable(error: &FeedError) -> Status {
-    Status::unavailable(format!("bars are missing and the feed was not read: {error}"))
+/// A feed that cannot be read for good is said to be so: asking again changes nothing until a person acts.
+fn unread(error: &FeedError) -> Status {
+    let text = format!("bars are missing and the feed was not read: {error}");
+    match error {
+        FeedError::Bus(BusError::Replaced { .. }) => Status::failed_precondition(text),
+        FeedError::Bus(_) | FeedError::Hot(_) => Status::unavailable(text),
+    }
 }
 
 /// Codes tell the caller whether to ask again (`UNAVAILABLE`, `RESOURCE_EXHAUSTED`, `INTERNAL`) or not.
@@ -138,7 +145,14 @@ fn status(error: &HotError) -> Status {
         HotError::Gone(_) | HotError::Thread(_) => Code::Unavailable,
         HotError::Core(error) => match error {
             CoreError::Missing { .. } => Code::Unavailable,
-            CoreError::UnknownSymbol(_) | CoreError::Bar(_) => Code::InvalidArgument,
+            // Said of this bar for ever: who asks is to leave it out.
+            CoreError::UnknownSymbol(_)
+            | CoreError::Bar(_)
+            | CoreError::NotInFeed { .. }
+            | CoreError::Engine(EngineError::Feature { .. } | EngineError::Rewritten { .. } | EngineError::Matrix { .. })
+            | CoreError::Strategic(StrategicEngineError::Feature { .. } | StrategicEngineError::Rewritten { .. }) => {
+                Code::InvalidArgument
+            }
             CoreError::Engine(EngineError::Network(_)) => Code::Internal,
             CoreError::Engine(_)
             | CoreError::Strategic(_)

@@ -9,12 +9,14 @@ use tokio_util::sync::CancellationToken;
 use tonic::Code;
 use tonic::service::Routes;
 use tonic::transport::Channel;
+use tradewind_core::time::Nanos;
 use tradewind_inference::testing::{following, swift_stage};
 use tradewind_inference::{FeedError, Figures, History, HotThread, Networks, Service};
 use tradewind_market::{Source, load};
 use tradewind_nets::TacticalNetwork;
 use tradewind_nets::checkpoint::{sha256, write};
 use tradewind_nets::spoil::overtrader;
+use tradewind_wire::bus::SequencedBar;
 use tradewind_wire::client::channel;
 use tradewind_wire::config::BundleConfig;
 use tradewind_wire::pinning::Pinning;
@@ -56,11 +58,15 @@ async fn bars(count: usize) -> Vec<v1::Bar> {
 struct Feed(Arc<Mutex<Vec<v1::Bar>>>);
 
 impl History for Feed {
-    async fn read(&self, after: u64) -> Result<(Vec<v1::Bar>, u64), FeedError> {
+    async fn read(&self, after: u64) -> Result<(Vec<SequencedBar>, u64), FeedError> {
         let all = self.0.lock().unwrap();
-        let some: Vec<_> = all.iter().skip(after as usize).take(100).cloned().collect();
+        let some: Vec<_> = all.iter().zip(1..).skip(after as usize).take(100).collect();
         let last = after + some.len() as u64;
-        Ok((some, last))
+        let sequenced = |(bar, sequence): (&v1::Bar, u64)| {
+            (bar.volume >= 0.0).then(|| SequencedBar { sequence, arrived: Nanos(bar.close_time_ns), bar: bar.clone() })
+        };
+        // A negative volume stands for a message that is no bar.
+        Ok((some.into_iter().filter_map(sequenced).collect(), last))
     }
 }
 
@@ -109,6 +115,25 @@ async fn a_gap_is_filled_from_the_feed_and_a_bar_of_long_ago_is_answered() {
     assert_eq!(service.decide_bar(bars[321].clone()).await.unwrap(), lived[321]);
     assert_eq!(decisions(&service, &bars[400..]).await, lived[400..]);
     assert_eq!(decisions(&service, &bars[10..12]).await, lived[10..12]);
+}
+
+/// D14: a batch of the past in which nothing is a bar does not end the reading, and what the feed left out is refused for
+/// good instead of being waited for.
+#[tokio::test]
+async fn a_past_with_garbage_is_read_to_its_end() {
+    let mut bars = bars(600).await;
+    bars.retain(|bar| bar.symbol == "SPX");
+    let lived = decisions(&started(Feed::default()).await, &bars).await;
+    let garbage = v1::Bar { volume: -1.0, ..bars[0].clone() };
+    let mut feed: Vec<_> = bars.clone();
+    feed.splice(150..150, std::iter::repeat_n(garbage, 250));
+    let service = started(Feed(Arc::new(Mutex::new(feed.clone())))).await;
+    assert_eq!(decisions(&service, &bars[200..]).await, lived[200..]);
+    feed.retain(|bar| bar.index != 210);
+    let holed = started(Feed(Arc::new(Mutex::new(feed)))).await;
+    assert_eq!(decisions(&holed, &bars[200..210]).await, lived[200..210]);
+    assert_eq!(holed.decide_bar(bars[210].clone()).await.unwrap_err().code(), Code::InvalidArgument);
+    assert_eq!(holed.decide_bar(bars[211].clone()).await.unwrap().index, 211);
 }
 
 #[tokio::test]
@@ -160,7 +185,7 @@ async fn grpc_answers_its_own_authority_and_its_own_bundle_only() {
     assert_eq!(code(BUNDLE, None).await, Code::InvalidArgument);
     assert_eq!(code(BUNDLE, Some(v1::Bar { symbol: "DAX".into(), ..bar.clone() })).await, Code::InvalidArgument);
     assert_eq!(code(BUNDLE, Some(v1::Bar { volume: f64::NAN, ..bars[192].clone() })).await, Code::InvalidArgument);
-    assert_eq!(code(BUNDLE, Some(v1::Bar { volume: 1.0, ..bar.clone() })).await, Code::FailedPrecondition);
+    assert_eq!(code(BUNDLE, Some(v1::Bar { volume: 1.0, ..bar.clone() })).await, Code::InvalidArgument);
 
     let stranger = channel(&endpoint, &Authority::new().issue("policy")).unwrap();
     assert_eq!(ask(stranger, BUNDLE, Some(bar)).await.unwrap_err().code(), Code::Unavailable);

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
-use tradewind_wire::bus::{BusError, Feed, PendingPublish};
+use tradewind_wire::bus::{BusError, Feed, Followed, PendingPublish};
 use tradewind_wire::client::Patience;
 use tradewind_wire::v1;
 
@@ -176,16 +176,27 @@ impl Run<'_> {
     async fn compare(&mut self, head: u64) -> Result<(), PublishError> {
         let name = |bar: &v1::Bar| format!("{}/{}", bar.symbol, bar.index);
         for found in self.feed.read(self.checked + 1, head).await.map_err(PublishError::Bus)? {
-            let planned = usize::try_from(found.sequence - 1).ok().and_then(|at| self.recording.get(at));
-            if planned != Some(&found.bar) {
+            let sequence = found.sequence();
+            let planned = usize::try_from(sequence - 1).ok().and_then(|at| self.recording.get(at));
+            let seen = match found {
+                Followed::Bar(found) if planned == Some(&found.bar) => None,
+                Followed::Bar(found) => Some(name(&found.bar)),
+                Followed::Quarantined(quarantined) => Some(quarantined.to_string()),
+                // What was removed was published once.
+                Followed::Gap { from, to } => {
+                    tracing::warn!(feed = %self.feed.name(), from, to, "bars of the stream were removed");
+                    None
+                }
+            };
+            if let Some(found) = seen {
                 return Err(PublishError::Different {
                     feed: self.feed.name().to_string(),
-                    sequence: found.sequence,
-                    found: name(&found.bar),
+                    sequence,
+                    found,
                     planned: planned.map_or_else(|| "ended".to_owned(), |bar| format!("{} (or other figures)", name(bar))),
                 });
             }
-            self.checked = found.sequence;
+            self.checked = sequence;
         }
         self.in_stream = head;
         Ok(())

@@ -24,7 +24,7 @@ async fn feed(server: &NatsServer) -> Feed {
 
 async fn stored(feed: &Feed) -> Vec<v1::Bar> {
     let head = feed.head().await.unwrap().last;
-    feed.read(1, head).await.unwrap().into_iter().map(|found| found.bar).collect()
+    feed.read(1, head).await.unwrap().into_iter().map(|found| found.bar().unwrap().bar).collect()
 }
 
 fn fastest() -> Pace {

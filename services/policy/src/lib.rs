@@ -13,6 +13,7 @@ mod account;
 pub mod active_policy;
 mod control;
 mod evidence;
+mod freshness;
 pub mod gates;
 mod ledger;
 mod messages;
@@ -26,8 +27,9 @@ pub mod serve;
 mod settings;
 
 pub use account::{AccountFigures, AccountSnapshot};
-pub use control::Wanted;
+pub use control::{PolicyObject, Wanted};
 pub use evidence::{CandidateAnswer, Figures, PairEntry, PairError, Pairing, Report};
+pub use freshness::Freshness;
 pub use ledger::{DECISIONS_FILE, EVIDENCE_FILE, LedgerError, read_ledger};
 pub use messages::{Answer, AnswerError, Question, answer_from_wire};
 pub use record::{DecisionRecord, Driver, Entry, PairKey, Trade, Trading, intent_of};

@@ -3,7 +3,7 @@
 //! Pure but for its journal: state is a function of the entries, so a restarted engine that replays them is the
 //! engine that never stopped.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 
 use crate::active_policy::ActivePolicy;
 use crate::gates::{GateInputs, first_refusal};
@@ -17,6 +17,7 @@ use tradewind_core::side::Side;
 use tradewind_core::sizing::{self, SizingError, TradeIntent};
 use tradewind_features::tactical::Decision;
 use tradewind_journal::{JournalError, LedgerDigest, Log};
+use tradewind_wire::admission::{Admission, REMEMBERED};
 
 use crate::account::AccountSnapshot;
 use crate::messages::Answer;
@@ -80,6 +81,8 @@ pub struct Input<'a> {
     pub routing: &'a Routing,
     /// What the spec allows.
     pub control: Control,
+    /// The bar came too late to be traded on (ruling 23).
+    pub stale: bool,
     /// Account after the bar.
     pub account: &'a AccountSnapshot,
     /// Answer of the stable.
@@ -102,14 +105,14 @@ pub enum SequencerError {
         /// Newest sequence decided.
         last: u64,
     },
-    /// A bar of the symbol is missing or comes twice.
-    #[error("{symbol}: bar {found} arrived, bar {expected} is due")]
+    /// A bar of the symbol comes twice.
+    #[error("{symbol}: bar {found} arrived, bar {expected} or a later one is due")]
     Order {
         /// Symbol of the bar.
         symbol: Symbol,
         /// Number seen.
         found: u64,
-        /// Number that is due.
+        /// Smallest number that is due.
         expected: u64,
     },
     /// The journal failed; the engine is useless until it is opened again.
@@ -128,6 +131,8 @@ struct SymbolState {
     calm: u32,
     next_index: u64,
     last_trade: Option<u64>,
+    /// The newest bars, oldest first.
+    recent: VecDeque<Bar>,
 }
 
 /// What the market of a symbol looks like after a bar.
@@ -139,8 +144,24 @@ struct Observed {
 }
 
 impl SymbolState {
+    fn new(instrument: Instrument, settings: &Settings) -> Self {
+        Self {
+            instrument,
+            regime: RegimeEngine::new(settings.orchestrator.bars_per_day),
+            // A symbol that never panicked starts calm.
+            calm: CALM_EVALUATIONS,
+            next_index: 0,
+            last_trade: None,
+            recent: VecDeque::new(),
+        }
+    }
+
     fn observe(&mut self, bar: &Bar) -> Observed {
-        self.next_index = bar.index + 1;
+        self.next_index = bar.index.saturating_add(1);
+        if self.recent.len() == REMEMBERED {
+            self.recent.pop_front();
+        }
+        self.recent.push_back(*bar);
         let market = self.regime.push(bar.close);
         let panic = market.is_some_and(|state| state.regime == Regime::Panic);
         self.calm = if panic { 0 } else { self.calm.saturating_add(1) };
@@ -173,21 +194,47 @@ impl Engine {
     /// [`SequencerError`] when the journal cannot be read or belongs to other instruments.
     pub fn open(settings: Settings, mut journal: Box<dyn Log<Entry>>) -> Result<Self, SequencerError> {
         let entries = journal.replay()?;
-        let state = |instrument: &Instrument| SymbolState {
-            instrument: instrument.clone(),
-            regime: RegimeEngine::new(settings.orchestrator.bars_per_day),
-            // A symbol that never panicked starts calm.
-            calm: CALM_EVALUATIONS,
-            next_index: 0,
-            last_trade: None,
-        };
-        let symbols = settings.instruments.iter().map(|(symbol, instrument)| (symbol.clone(), state(instrument))).collect();
+        let symbols = states(&settings);
         let mut engine = Self { settings, symbols, journal, last: None, digest: LedgerDigest::new() };
         for entry in entries {
             engine.observe(&entry.record.symbol, &entry.bar)?;
             engine.remember(entry)?;
         }
         Ok(engine)
+    }
+
+    /// Lets the market states begin with bars from before the first that was decided, oldest first. Nothing is decided or
+    /// written; the journal is read again, because states follow from all bars in their order.
+    ///
+    /// # Errors
+    /// [`SequencerError`] when the journal cannot be read, or holds bars of before these.
+    pub fn warm(&mut self, past: &[(Symbol, Bar)]) -> Result<(), SequencerError> {
+        let entries = self.journal.replay()?;
+        self.symbols = states(&self.settings);
+        for (symbol, bar) in past {
+            self.observe(symbol, bar)?;
+        }
+        for entry in &entries {
+            self.observe(&entry.record.symbol, &entry.bar)?;
+            self.traded(entry);
+        }
+        Ok(())
+    }
+
+    /// The gate for the bars behind those that the engine has seen.
+    #[must_use]
+    pub fn admission(&self) -> Admission {
+        let mut admission = Admission::new(self.settings.freshness.kind, self.settings.instruments.values().cloned());
+        for (symbol, state) in &self.symbols {
+            state.recent.iter().for_each(|bar| admission.remember(symbol, bar));
+        }
+        admission
+    }
+
+    /// The newest bar of each symbol that had one.
+    #[must_use]
+    pub fn newest(&self) -> BTreeMap<Symbol, Bar> {
+        self.symbols.iter().filter_map(|(symbol, state)| Some((symbol.clone(), *state.recent.back()?))).collect()
     }
 
     /// Settings of the engine.
@@ -259,7 +306,7 @@ impl Engine {
     /// Lets the market state of a symbol take its next bar.
     fn observe(&mut self, symbol: &Symbol, bar: &Bar) -> Result<Observed, SequencerError> {
         let state = self.symbols.get_mut(symbol).ok_or_else(|| SequencerError::UnknownSymbol(symbol.clone()))?;
-        if bar.index != state.next_index {
+        if bar.index < state.next_index {
             return Err(SequencerError::Order { symbol: symbol.clone(), found: bar.index, expected: state.next_index });
         }
         Ok(state.observe(bar))
@@ -268,23 +315,31 @@ impl Engine {
     /// Takes over an entry that is in the journal.
     fn remember(&mut self, entry: Entry) -> Result<&Entry, SequencerError> {
         self.digest.push(&entry.record)?;
+        self.traded(&entry);
+        Ok(self.last.insert(entry))
+    }
+
+    fn traded(&mut self, entry: &Entry) {
         if let Some(state) = self.symbols.get_mut(&entry.record.symbol)
             && entry.record.trade.is_some()
         {
             state.last_trade = Some(entry.record.index);
         }
-        Ok(self.last.insert(entry))
     }
 
     /// The entry of a bar; nothing is changed.
     fn draft(&self, input: Input<'_>, planned: Driver, observed: Observed) -> Entry {
-        let Input { sequence, symbol, bar, routing, control, account, stable, candidate } = input;
+        let Input { sequence, symbol, bar, routing, control, stale, account, stable, candidate } = input;
         let (driver, Answer { decision, strategic }, kept) = match (planned, candidate) {
             (Driver::Candidate, Some(answer)) => (Driver::Candidate, answer, Some(stable.decision)),
             _ => (Driver::Stable, stable, None),
         };
         let policy = observed.market.map(|market| self.policy(&market, observed.safe, account));
-        let verdict = self.qualify(symbol, bar, control, account, policy.as_ref(), &decision);
+        let verdict = match self.qualify(symbol, bar, control, account, policy.as_ref(), &decision) {
+            // Features and states follow every bar, but an old price is no price to trade at.
+            Ok(_) if stale => Err("stale_bar".to_owned()),
+            verdict => verdict,
+        };
         let (reason, trade) = match verdict {
             Ok(trade) => (String::new(), Some(trade)),
             Err(reason) => (reason, None),
@@ -380,6 +435,12 @@ impl Engine {
             paper: control.trading == Trading::Paper,
         })
     }
+}
+
+/// States without any bars.
+fn states(settings: &Settings) -> BTreeMap<Symbol, SymbolState> {
+    let instruments = settings.instruments.iter();
+    instruments.map(|(symbol, instrument)| (symbol.clone(), SymbolState::new(instrument.clone(), settings))).collect()
 }
 
 /// Loss that one trade may make at its stop: `max_risk_pct` of equity, rounded down (PO-54).

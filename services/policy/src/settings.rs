@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use crate::freshness::Freshness;
 use crate::orchestrator::{CostLevel, OrchestratorConfig};
 use tradewind_core::instrument::{Instrument, Symbol};
 use tradewind_core::money::Money;
@@ -27,6 +28,8 @@ pub struct Settings {
     pub orchestrator: OrchestratorConfig,
     /// Costs, for the shadow books.
     pub fills: FillModel,
+    /// How old bars may be.
+    pub freshness: Freshness,
 }
 
 /// Everything that is wrong with `trading.json`.
@@ -56,6 +59,10 @@ impl Settings {
             base_notional: config.sizing.base_notional,
             starting_equity: config.starting_equity,
             orchestrator,
+            freshness: Freshness {
+                kind: config.feed_kind,
+                max_age: i64::try_from(config.max_data_age_ms).unwrap_or(i64::MAX).saturating_mul(1_000_000),
+            },
             fills: FillModel { spread_bps: config.venue.spread_bps, fee_bps: config.venue.fee_bps },
         })
     }

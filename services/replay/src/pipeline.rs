@@ -2,19 +2,21 @@
 
 use std::path::Path;
 
-use tradewind_core::instrument::Symbol;
+use tradewind_core::time::Nanos;
 use tradewind_execution::ExecutionError;
 use tradewind_execution::serve::ORDERS_FILE;
 use tradewind_inference::{Core, CoreError, Networks, decision_to_wire};
 use tradewind_journal::{Journal, JournalError, Log, MemoryLog};
+use tradewind_policy::serve::Intake;
 use tradewind_policy::{
     AccountSnapshot, AnswerError, CandidateAnswer, Control, Entry, Input, PairEntry, PairError, Pairing, Question, Report,
     Routing, SequencerError, answer_from_wire, intent_of,
 };
 use tradewind_risk::RiskError;
+use tradewind_wire::admission::{Admission, Admitted};
 use tradewind_wire::bus::SequencedBar;
 use tradewind_wire::config::BundleConfig;
-use tradewind_wire::convert::{ConvertError, bar_from_wire};
+use tradewind_wire::convert::ConvertError;
 use tradewind_wire::v1;
 
 use crate::gate::LocalRisk;
@@ -104,6 +106,8 @@ pub struct Pipeline {
     routing: Routing,
     control: Control,
     comparison: Option<Comparison>,
+    admission: Admission,
+    intake: Intake,
 }
 
 /// Another bundle that sees every bar and drives none: the shadow phase of a rollout.
@@ -134,7 +138,9 @@ impl Pipeline {
         let policy = tradewind_policy::Engine::open(setup.settings.clone(), journals.decisions)?;
         let routing = Routing::fixed(setup.bundle.bundle.clone());
         let inference = Core::new(setup.bundle.clone(), networks)?;
-        let mut pipeline = Self { inference, policy, execution, routing, control: setup.control, comparison: None };
+        let (admission, intake) = (policy.admission(), Intake::default());
+        let control = setup.control;
+        let mut pipeline = Self { inference, policy, execution, routing, control, comparison: None, admission, intake };
         if let Some(trade) = pipeline.policy.last().and_then(|entry| entry.record.submission()) {
             pipeline.execution.submit(&trade)?;
         }
@@ -169,6 +175,12 @@ impl Pipeline {
         self.policy.last_sequence()
     }
 
+    /// What was not taken of the recording, as a process of the cluster would not take it either.
+    #[must_use]
+    pub const fn intake(&self) -> &Intake {
+        &self.intake
+    }
+
     /// The decider.
     #[must_use]
     pub const fn policy(&self) -> &tradewind_policy::Engine {
@@ -181,17 +193,31 @@ impl Pipeline {
     /// # Errors
     /// [`PipelineError`]; open the pipeline again on its journals and give the same bar.
     pub fn take(&mut self, sequence: u64, message: &v1::Bar) -> Result<Option<(v1::AccountView, &Entry)>, PipelineError> {
-        let Ok(symbol) = Symbol::try_from(message.symbol.clone()) else { return Ok(None) };
-        let Some(instrument) = self.policy.settings().instruments.get(&symbol) else { return Ok(None) };
+        // A recording has no arrival: its feed is a replay.
+        let found = SequencedBar { sequence, arrived: Nanos(message.close_time_ns), bar: message.clone() };
+        self.inference.load(&found);
+        if let Some(comparison) = &mut self.comparison {
+            comparison.inference.load(&found);
+        }
         if sequence <= self.policy.last_sequence() {
-            self.inference.load(message)?;
-            if let Some(comparison) = &mut self.comparison {
-                comparison.inference.load(message)?;
-            }
             return Ok(None);
         }
-        let bar = bar_from_wire(message, instrument)?;
-        self.execution.gate().own = Some(SequencedBar { sequence, bar: message.clone() });
+        let (symbol, bar) = match self.admission.admit(sequence, message, found.arrived) {
+            Admitted::Taken(taken) => {
+                self.intake.missing = self.intake.missing.saturating_add(taken.missing);
+                (taken.symbol, taken.bar)
+            }
+            Admitted::Quarantined(quarantined) => {
+                self.intake.quarantine(quarantined);
+                return Ok(None);
+            }
+            Admitted::Duplicate { .. } => {
+                self.intake.duplicates += 1;
+                return Ok(None);
+            }
+            Admitted::Other => return Ok(None),
+        };
+        self.execution.gate().own = Some(found);
         let view = self.execution.advance(&v1::AdvanceRequest { bar: Some(message.clone()), sequence })?;
         let account = AccountSnapshot::from_wire(&view)?;
         // Through the message, because in the cluster it goes through the message.
@@ -204,6 +230,7 @@ impl Pipeline {
             bar: &bar,
             routing: &self.routing,
             control: self.control,
+            stale: false,
             account: &account,
             stable,
             candidate: None,

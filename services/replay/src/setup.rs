@@ -145,6 +145,7 @@ impl Setup {
 fn account_of(trading: &TradingConfig) -> AccountConfig {
     AccountConfig {
         account: trading.account.clone(),
+        calendar: None,
         policies: vec![PolicyConfig {
             policy: trading.policy.clone(),
             feed: trading.feed.clone(),

@@ -230,3 +230,30 @@ fn killed_on_disk() {
     let seen = Ledgers::of(&decisions.replay().unwrap(), &execution.replay().unwrap()).unwrap();
     assert_same(&seen, &wanted, "on disk");
 }
+
+/// Cases D4, D5 and D14: a run over a recording with impossible, repeated and missing bars decides the others, counts what it
+/// left out, and goes on after a restart as one that was never stopped.
+#[test]
+fn wrong_bars_of_a_recording_are_left_out_by_name() {
+    let setup = setup();
+    let mut stream = bars(220);
+    stream[101].volume = 2.5e27;
+    stream[142].low_nanos = 4_500_000;
+    stream.insert(200, stream[198].clone());
+    stream.remove(300);
+    let run = |journals: &MemoryJournals, from: usize, to: usize| {
+        let mut pipeline = Pipeline::open(&setup, following(), journals.handles()).unwrap();
+        for (sequence, bar) in (1..).zip(&stream[..to]).skip(from) {
+            pipeline.take(sequence, bar).unwrap();
+        }
+        let intake = pipeline.intake();
+        let reasons: Vec<_> = intake.sample().into_iter().map(|one| (one.sequence, one.reason)).collect();
+        (pipeline.policy().digest(), pipeline.policy().records(), reasons, intake.duplicates, intake.missing)
+    };
+    let whole = run(&MemoryJournals::default(), 0, stream.len());
+    let named = [(102, "volume".to_owned()), (143, "price".to_owned())];
+    assert_eq!((whole.1, &whole.2[..], whole.3, whole.4), (437, &named[..], 1, 3));
+    let journals = MemoryJournals::default();
+    run(&journals, 0, 250);
+    assert_eq!(run(&journals, 0, stream.len()).0, whole.0, "restarted in between");
+}

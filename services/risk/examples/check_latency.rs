@@ -5,6 +5,7 @@
 
 use std::time::{Duration, Instant};
 
+use tradewind_core::time::Nanos;
 use tradewind_crds::samples;
 use tradewind_journal::{Journal, Log, MemoryLog};
 use tradewind_risk::{Arrival, Engine, Record};
@@ -59,7 +60,7 @@ fn run(name: &str, log: Box<dyn Log<Record>>, orders: usize) -> anyhow::Result<(
             close_nanos: price,
             volume: 1.0,
         };
-        let own = SequencedBar { sequence, bar };
+        let own = SequencedBar { sequence, arrived: Nanos(bar.close_time_ns), bar };
         let all = v1::Owner { acknowledged: u64::MAX, ..owner.clone() };
         let meet = v1::MeetRequest { owner: Some(all), symbol: "SPX".into(), sequence };
         while !engine.meet(&meet, Some(&own))?.done {}

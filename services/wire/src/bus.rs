@@ -11,7 +11,7 @@ use tokio_util::sync::CancellationToken;
 use crate::client::chain;
 use crate::tls::TlsFiles;
 
-pub use feed::{Feed, FeedKind, FeedName, Head, PendingPublish, Published, SequencedBar};
+pub use feed::{Feed, FeedKind, FeedName, Followed, Head, PendingPublish, Published, SequencedBar, StreamIdentity};
 pub use follower::Follower;
 
 /// Requests to the server give up after this time.
@@ -38,15 +38,18 @@ pub enum BusError {
     /// The feed has no stream yet.
     #[error("feed {0} does not exist yet: nothing has been published to it")]
     NoFeed(FeedName),
-    /// The stream exists with settings that lose bars.
+    /// The stream was removed and made again: its numbers stand for other bars.
     #[error(
-        "stream {stream} begins at sequence {first}: older bars were removed, so features cannot be built from the beginning"
+        "stream {stream} is another one than before ({found}, this reader began on the one {expected}): two histories must not \
+         be mixed; make a new policy for the new stream, or restore the old stream"
     )]
-    Trimmed {
+    Replaced {
         /// Name of the stream.
         stream: String,
-        /// First sequence that is still there.
-        first: u64,
+        /// The stream on which the reader began.
+        expected: StreamIdentity,
+        /// The stream of that name now.
+        found: StreamIdentity,
     },
     /// A request to the server failed.
     #[error("event bus: {action}: {detail}")]
@@ -69,26 +72,6 @@ pub enum BusError {
         index: u64,
         /// Last sequence that the publisher knew.
         expected: u64,
-    },
-    /// A message of the stream is no bar.
-    #[error("stream {stream}, sequence {sequence}: {detail}")]
-    NotABar {
-        /// Name of the stream.
-        stream: String,
-        /// Sequence of the message.
-        sequence: u64,
-        /// What is wrong.
-        detail: String,
-    },
-    /// Messages between two sequences are gone.
-    #[error("stream {stream}: after sequence {expected} comes {found}; bars were removed, the feed cannot be followed")]
-    Hole {
-        /// Name of the stream.
-        stream: String,
-        /// Sequence that was due.
-        expected: u64,
-        /// Sequence that came.
-        found: u64,
     },
 }
 

@@ -104,7 +104,7 @@ pub struct BundleConfig {
     pub policy: String,
     /// Feed of bars that the features are built from.
     pub feed: FeedName,
-    /// Whether its bars happen now or are brought again.
+    /// Whether its bars are of now.
     #[serde(default)]
     pub feed_kind: FeedKind,
     /// Runtime image that is part of the revision.
@@ -129,12 +129,15 @@ pub struct TradingConfig {
     pub account: String,
     /// Feed of bars that drives the policy.
     pub feed: FeedName,
-    /// Whether its bars happen now or are brought again.
+    /// Whether its bars are of now.
     #[serde(default)]
     pub feed_kind: FeedKind,
-    /// Where a policy that has decided nothing yet begins.
+    /// Where a policy begins that has decided nothing yet.
     #[serde(default)]
     pub start_at: StartAt,
+    /// Age beyond its interval at which a bar of a live feed is recorded but not traded, milliseconds (ruling 23).
+    #[serde(default = "max_data_age_ms")]
+    pub max_data_age_ms: u64,
     /// Instruments in the order of the policy.
     pub instruments: Vec<InstrumentConfig>,
     /// Size of a trade.
@@ -152,14 +155,19 @@ pub struct TradingConfig {
     pub orchestrator: serde_json::Value,
 }
 
-/// Where in its feed a new policy begins to trade.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+/// Where a policy begins that has decided nothing yet.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum StartAt {
-    /// At the newest bar.
+    /// At the newest bar: features are warm from the bars before it, which are not decided.
     #[default]
     Newest,
-    /// At the first bar that the feed still has.
+    /// At the first bar of the feed.
     Beginning,
+}
+
+/// That of the sample profile.
+const fn max_data_age_ms() -> u64 {
+    5_000
 }
 
 /// Size of a trade.
@@ -357,6 +365,7 @@ mod tests {
         std::fs::write(&path, trading().to_string()).unwrap();
         let read = TradingConfig::load(&path).unwrap();
         assert_eq!(read.starting_equity, Money::from_units(1_000_000));
+        assert_eq!((read.feed_kind, read.start_at, read.max_data_age_ms), (FeedKind::Live, StartAt::Newest, 5_000));
         std::fs::write(&path, serde_json::to_string(&read).unwrap()).unwrap();
         assert_eq!(TradingConfig::load(&path).unwrap(), read);
         std::fs::write(&path, bundle().to_string()).unwrap();

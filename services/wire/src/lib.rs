@@ -3,6 +3,7 @@
 //! | module | holds |
 //! |---|---|
 //! | [`v1`] | generated messages, clients and servers |
+//! | [`admission`] | which bars of a feed are taken |
 //! | [`config`] | the two files that the operator writes and the processes read |
 //! | [`convert`] | domain values to messages and back, checked |
 //! | [`tls`], [`server`], [`client`] | gRPC with mutual TLS, deadlines and patience |
@@ -13,6 +14,7 @@
 //! | [`args`], [`shutdown`] | what all command lines and mains have in common |
 
 pub mod account;
+pub mod admission;
 pub mod args;
 pub mod bus;
 pub mod client;

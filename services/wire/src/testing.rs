@@ -8,6 +8,8 @@ use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
+use async_nats::jetstream;
+
 use crate::bus::{Bus, BusAddress};
 use crate::tls::TlsFiles;
 
@@ -92,6 +94,58 @@ impl NatsServer {
     pub fn restart(&mut self) -> Result<(), String> {
         self.child = spawn(&self.program, &self.directory, Some(self.port), &self.arguments)?;
         self.wait_for_port().map(drop)
+    }
+
+    /// The stream as a careless or hostile hand reaches it.
+    async fn jetstream(&self) -> Result<jetstream::Context, String> {
+        let client = async_nats::connect(self.url()).await.map_err(|error| error.to_string())?;
+        Ok(jetstream::new(client))
+    }
+
+    /// Publishes any bytes on a subject, without a message id and without asking what is there.
+    ///
+    /// # Errors
+    /// What the server says.
+    pub async fn publish_raw(&self, subject: &str, payload: &[u8]) -> Result<u64, String> {
+        let context = self.jetstream().await?;
+        let sent = context.publish(subject.to_owned(), payload.to_vec().into()).await;
+        let acknowledged = sent.map_err(|error| error.to_string())?.await;
+        acknowledged.map(|ack| ack.sequence).map_err(|error| error.to_string())
+    }
+
+    /// A stream from which messages may be deleted.
+    ///
+    /// # Errors
+    /// What the server says.
+    pub async fn make_stream(&self, stream: &str, subjects: &str) -> Result<(), String> {
+        let config = jetstream::stream::Config { name: stream.into(), subjects: vec![subjects.into()], ..Default::default() };
+        self.jetstream().await?.create_stream(config).await.map(drop).map_err(|error| error.to_string())
+    }
+
+    /// Deletes one message of a stream.
+    ///
+    /// # Errors
+    /// What the server says.
+    pub async fn delete_message(&self, stream: &str, sequence: u64) -> Result<(), String> {
+        let stream = self.jetstream().await?.get_stream(stream).await.map_err(|error| error.to_string())?;
+        stream.delete_message(sequence).await.map(drop).map_err(|error| error.to_string())
+    }
+
+    /// Removes everything before a sequence.
+    ///
+    /// # Errors
+    /// What the server says.
+    pub async fn trim(&self, stream: &str, first: u64) -> Result<(), String> {
+        let stream = self.jetstream().await?.get_stream(stream).await.map_err(|error| error.to_string())?;
+        stream.purge().sequence(first).await.map(drop).map_err(|error| error.to_string())
+    }
+
+    /// Removes a stream with everything in it.
+    ///
+    /// # Errors
+    /// What the server says.
+    pub async fn delete_stream(&self, stream: &str) -> Result<(), String> {
+        self.jetstream().await?.delete_stream(stream).await.map(drop).map_err(|error| error.to_string())
     }
 
     /// The server writes a file with its addresses; it is there when somebody answers at the one for clients.

@@ -110,6 +110,10 @@ impl Observed {
     /// What is known of the decider; one that was heard before and misses an answer still decides.
     pub(super) fn decider(&self, decided: bool) -> Decider<'_> {
         match &self.decider.voice {
+            Voice::Answers(evidence) if !evidence.feed_fault.is_empty() => Decider::Cut(&evidence.feed_fault),
+            Voice::Answers(evidence) if !evidence.silent.is_empty() => {
+                Decider::Silenced { symbols: &evidence.silent, since_ns: evidence.silent_since_ns }
+            }
             Voice::Answers(evidence) if evidence.bars_decided == 0 => Decider::WithoutBars(&evidence.waiting_for),
             Voice::Answers(_) => Decider::Decides,
             _ if self.undecided() && decided => Decider::Decides,
@@ -225,6 +229,9 @@ fn evidence(status: &PolicyStatus) -> Evidence {
         }),
         bars_decided: status.bars_decided,
         waiting_for: status.waiting_for.clone(),
+        feed_fault: status.feed_fault.clone(),
+        silent: status.silent_symbols.split(", ").filter(|symbol| !symbol.is_empty()).map(str::to_owned).collect(),
+        silent_since_ns: status.feed_silent_since_ns,
     }
 }
 

@@ -12,7 +12,7 @@ use super::observe::Observed;
 use super::process_state::pod_name;
 use super::reconcile::Reconcile;
 use crate::plan::bundle::Content;
-use crate::plan::conditions::{condition, cpu_pinned, of_rollout, trading_allowed};
+use crate::plan::conditions::{Feed, condition, cpu_pinned, of_rollout, trading_allowed};
 use crate::plan::rollout::Plan;
 use crate::runtime::events::Notice;
 
@@ -45,7 +45,8 @@ pub(super) fn status(
     let halted = profile.is_some_and(|profile| profile.spec.halt);
     let traded = find_condition(&before.conditions, ConditionType::TradingAllowed)
         .is_some_and(|condition| condition.status == ConditionStatus::True);
-    let decider = (observed.decider(traded), policy.spec.feed.name.as_str());
+    let feed = Feed { name: policy.spec.feed.name.as_str(), instruments: policy.spec.instruments.len() };
+    let decider = (observed.decider(traded), feed);
     let (allowed, reason, message) = trading_allowed(policy.spec.trading, policy.spec.halt, halted, state, serving, decider);
     all.push(condition(ConditionType::TradingAllowed, allowed, reason, message, generation, now));
     for condition in all {

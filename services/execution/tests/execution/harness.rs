@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex};
 use serde::Serialize;
 use tradewind_core::instrument::{Instrument, Symbol};
 use tradewind_core::money::Money;
+use tradewind_core::time::Nanos;
 use tradewind_crds::{RiskProfileSpec, samples};
 use tradewind_execution::{Engine, ExecutionConfig, ExecutionError, GateError, Record, RiskGate, ledger};
 use tradewind_journal::{JournalError, Log, MemoryLog, digest_of};
@@ -133,7 +134,7 @@ impl Gate {
 
     /// A bar comes on the gate's own feed.
     pub(crate) fn brings(&self, sequence: u64, bar: &v1::Bar) {
-        self.0.lock().unwrap().feed.push(SequencedBar { sequence, bar: bar.clone() });
+        self.0.lock().unwrap().feed.push(SequencedBar { sequence, arrived: Nanos(bar.close_time_ns), bar: bar.clone() });
     }
 
     fn own(&self, sequence: u64) -> Option<SequencedBar> {
@@ -214,6 +215,7 @@ pub(crate) fn account(venue: PaperConfig) -> AccountConfig {
     };
     AccountConfig {
         account: "paper-1".into(),
+        calendar: None,
         policies: vec![PolicyConfig {
             policy: "indices".into(),
             feed: "default".parse().unwrap(),

@@ -12,6 +12,7 @@ use tokio::runtime::Runtime;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tonic::transport::Channel;
+use tradewind_core::time::Nanos;
 use tradewind_crds::{RiskProfileSpec, samples};
 use tradewind_execution::serve::ORDERS_FILE;
 use tradewind_execution::{Record, ledger};
@@ -140,7 +141,10 @@ impl Pod {
 
     /// A bar comes on the feed, which the gate reads for itself.
     async fn advance(&self, client: &ExecutionClient<Channel>, bar: &v1::Bar, sequence: u64) -> v1::AccountView {
-        self.bars.lock().unwrap().insert(sequence, SequencedBar { sequence, bar: bar.clone() });
+        self.bars
+            .lock()
+            .unwrap()
+            .insert(sequence, SequencedBar { sequence, arrived: Nanos(bar.close_time_ns), bar: bar.clone() });
         advance(client, bar, sequence).await
     }
 

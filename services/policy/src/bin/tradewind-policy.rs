@@ -7,8 +7,8 @@ use anyhow::Context;
 use clap::{Parser, Subcommand};
 use kube::api::Api;
 use tokio::sync::watch;
-use tradewind_policy::serve::{Options, Revisions, serve};
-use tradewind_policy::{Settings, Wanted, read_ledger};
+use tradewind_policy::serve::{Options, Revisions, WallClock, serve};
+use tradewind_policy::{PolicyObject, Settings, Wanted, read_ledger};
 use tradewind_wire::args::{BusArgs, ServeArgs};
 use tradewind_wire::bus::BusAddress;
 use tradewind_wire::config::TradingConfig;
@@ -109,13 +109,15 @@ async fn run(arguments: Serve) -> anyhow::Result<()> {
     let client =
         kube::Client::try_default().await.context("finding the API server; inside a pod the service account tells it")?;
     let (sender, wanted) = watch::channel(None);
-    let api = Api::namespaced(client, &arguments.namespace);
+    let api = Api::<PolicyObject>::namespaced(client, &arguments.namespace);
     let (name, watching) = (arguments.policy.clone(), stop.clone());
     tokio::spawn(async move { tradewind_watch::follow(api, &name, sender, watching, Wanted::after).await });
     let elsewhere = arguments.inference.into_iter().collect();
     let options = Options {
         settings,
         feed: config.feed.clone(),
+        start_at: config.start_at,
+        clock: WallClock::system(),
         bus: BusAddress { url: arguments.bus.nats, name: format!("policy-{}", arguments.policy), tls: bus_tls },
         data: arguments.data,
         execution: config.execution_endpoint.clone(),

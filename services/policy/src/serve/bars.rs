@@ -1,7 +1,9 @@
 //! The bar loop: for each bar of the stream advance, ask, decide, write down, submit. Whatever does not answer makes
-//! the bar in hand wait; nothing is skipped and nothing is done twice.
+//! the bar in hand wait, and status says for what and since when; what is refused for good is quarantined by name and the
+//! stream goes on (ruling 19). Nothing is done twice.
 
 use std::collections::VecDeque;
+use std::future::Future;
 use std::time::Duration;
 
 use tokio::sync::{oneshot, watch};
@@ -10,22 +12,24 @@ use tokio_util::sync::CancellationToken;
 use tonic::transport::Channel;
 use tradewind_core::bar::Bar;
 use tradewind_core::instrument::Symbol;
-use tradewind_wire::bus::SequencedBar;
-use tradewind_wire::client::{Patience, until_answered};
-use tradewind_wire::convert::{bar_from_wire, bar_to_wire};
+use tradewind_wire::admission::{Admission, Admitted, Fault, Quarantined, Reason, Taken};
+use tradewind_wire::bus::{Followed, SequencedBar};
+use tradewind_wire::client::{ClientError, Patience, until_answered};
+use tradewind_wire::convert::bar_to_wire;
 use tradewind_wire::v1;
 use tradewind_wire::v1::execution_client::ExecutionClient;
 
 use super::ServeError;
 use super::candidate::{Candidates, Job};
+use super::halt::withdraw;
 use super::live::Live;
 use super::metrics::Figures;
 use super::revisions::{Revision, Revisions};
 use crate::account::AccountSnapshot;
 use crate::control::Wanted;
 use crate::messages::Answer;
-use crate::record::{Driver, Entry};
-use crate::sequencer::{Engine, Input, Routing};
+use crate::record::{Driver, Entry, Trading};
+use crate::sequencer::{Control, Engine, Input, Routing};
 
 /// Bars of the past for which the candidate is asked again after a restart: what inference remembers.
 const ASK_AGAIN: usize = 64;
@@ -33,11 +37,16 @@ const ASK_AGAIN: usize = 64;
 const PATIENCE: Patience =
     Patience { deadline: Duration::from_secs(1), first: Duration::from_millis(5), most: Duration::from_millis(250) };
 
+/// Pause after an answer that cannot be used and is not about the bar: someone has to repair what answers.
+const REFUSED_PAUSE: Duration = Duration::from_secs(1);
+
 /// Everything that a bar meets.
 #[derive(Debug)]
 pub struct Bars {
     /// The sequencer.
     pub engine: Engine,
+    /// Which bars are taken.
+    pub admission: Admission,
     /// Client of the execution service.
     pub execution: ExecutionClient<Channel>,
     /// Clients of the inference services.
@@ -66,13 +75,17 @@ struct InHand {
 }
 
 impl Bars {
-    /// After a restart: the last trade is sent again, and bars whose evidence was not written are compared now.
+    /// After a restart: the last trade is sent again if the spec still allows it, and bars whose evidence was not written
+    /// are compared now.
     ///
     /// # Errors
     /// [`ServeError`]; [`ServeError::Client`] with `Stopped` when the process stops meanwhile.
     pub async fn resume(&mut self) -> Result<(), ServeError> {
-        if let Some(message) = self.engine.last().and_then(|entry| entry.record.submission()) {
-            self.submit(message).await?;
+        let last = self.engine.last().and_then(|entry| Some((entry.record.submission()?, entry.bar)));
+        if let Some((message, bar)) = last {
+            // What the spec and the clock say now counts, not what they said when the trade was decided.
+            self.wait_for_word().await?;
+            self.submit(message, &bar).await?;
         }
         let compared = self.live.pairing().last_sequence();
         let missing: VecDeque<Entry> = self.engine.entries_after(compared)?.into();
@@ -95,20 +108,70 @@ impl Bars {
         Ok(())
     }
 
-    /// Takes one message of the stream; bars of other symbols pass by.
+    /// Takes what comes next of the stream; bars of other symbols pass by, and what is wrong is quarantined.
     ///
     /// # Errors
-    /// [`ServeError`]: the process must restart, or stops.
-    pub async fn take(&mut self, next: SequencedBar) -> Result<(), ServeError> {
-        let SequencedBar { sequence, bar: message } = next;
-        let Ok(symbol) = Symbol::try_from(message.symbol.clone()) else { return Ok(()) };
-        let Some(instrument) = self.engine.settings().instruments.get(&symbol) else { return Ok(()) };
-        let bar = bar_from_wire(&message, instrument)?;
-        let in_hand = InHand { sequence, symbol, bar, message, came_at: Instant::now() };
+    /// [`ServeError`]: the process must restart, or stops. Nothing that a feed can bring is one.
+    pub async fn take(&mut self, next: Followed) -> Result<(), ServeError> {
+        let SequencedBar { sequence, arrived, bar: message } = match next {
+            Followed::Bar(bar) => bar,
+            Followed::Quarantined(quarantined) => {
+                self.quarantine(quarantined);
+                return Ok(());
+            }
+            Followed::Gap { from, to } => {
+                tracing::warn!(from, to, "messages of the feed are gone");
+                self.miss(to - from + 1);
+                return Ok(());
+            }
+        };
+        match self.admission.admit(sequence, &message, arrived) {
+            Admitted::Other => {}
+            Admitted::Duplicate { symbol, index } => {
+                tracing::debug!(%symbol, index, "a bar came again");
+                self.figures.irregular("duplicate", 1);
+                self.live.intake().duplicates += 1;
+            }
+            Admitted::Quarantined(quarantined) => self.quarantine(quarantined),
+            Admitted::Taken(Taken { symbol, bar, missing }) => {
+                if missing > 0 {
+                    tracing::warn!(%symbol, index = bar.index, missing, "bars of the symbol never came");
+                    self.miss(missing);
+                }
+                let in_hand = InHand { sequence, symbol, bar, message, came_at: Instant::now() };
+                if let Err(fault) = self.handle(&in_hand).await? {
+                    self.quarantine(fault.of(sequence, &in_hand.message));
+                    self.live.waiting_for("");
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn quarantine(&self, message: Quarantined) {
+        tracing::warn!(%message, "quarantined");
+        self.figures.quarantined(message.reason);
+        self.live.intake().quarantine(message);
+    }
+
+    fn miss(&self, count: u64) {
+        self.figures.irregular("missing", count);
+        let mut intake = self.live.intake();
+        intake.missing = intake.missing.saturating_add(count);
+    }
+
+    /// One bar from its account to its order. The inner error is a refusal of this bar for good.
+    async fn handle(&mut self, in_hand: &InHand) -> Result<Result<(), Fault>, ServeError> {
         self.wait_for_stable().await?;
-        let account = self.advance(&in_hand).await?;
+        let account = match self.advance(in_hand).await? {
+            Ok(account) => account,
+            Err(fault) => return Ok(Err(fault)),
+        };
         self.figures.stage("advance", in_hand.came_at.elapsed());
-        let (entry, evidence) = self.decide(&in_hand, &account).await?;
+        let (entry, evidence) = match self.decide(in_hand, &account).await? {
+            Ok(decided) => decided,
+            Err(fault) => return Ok(Err(fault)),
+        };
         self.figures.decided(&entry.record);
         self.live.decided(&self.engine, &entry);
         let submission = entry.record.submission();
@@ -118,10 +181,23 @@ impl Bars {
         }
         if let Some(message) = submission {
             let sent_at = Instant::now();
-            self.submit(message).await?;
+            self.submit(message, &in_hand.bar).await?;
             self.figures.stage("submit", sent_at.elapsed());
         }
         self.figures.stage("total", in_hand.came_at.elapsed());
+        Ok(Ok(()))
+    }
+
+    /// What the spec says of trading, once it was read.
+    async fn wait_for_word(&mut self) -> Result<(), ServeError> {
+        while self.wanted.borrow_and_update().is_none() {
+            self.live.waiting_for("the TradingPolicy from the API server");
+            tokio::select! {
+                changed = self.wanted.changed() => changed.map_err(|_| ServeError::Stopped)?,
+                () = self.stop.cancelled() => return Err(ServeError::Stopped),
+            }
+        }
+        self.live.waiting_for("");
         Ok(())
     }
 
@@ -142,15 +218,55 @@ impl Bars {
         }
     }
 
-    async fn advance(&self, in_hand: &InHand) -> Result<AccountSnapshot, ServeError> {
+    async fn advance(&self, in_hand: &InHand) -> Result<Result<AccountSnapshot, Fault>, ServeError> {
         let request = v1::AdvanceRequest { bar: Some(in_hand.message.clone()), sequence: in_hand.sequence };
-        let waiting = |_, status: &tonic::Status| self.live.waiting_for(format!("execution: {}", status.message()));
-        let view = until_answered("Execution.Advance", PATIENCE, &self.stop, waiting, || {
-            let (mut client, request) = (self.execution.clone(), request.clone());
-            async move { client.advance(request).await }
-        })
-        .await?;
-        Ok(AccountSnapshot::from_wire(&view)?)
+        loop {
+            let asked = self
+                .ask("Execution.Advance", || {
+                    let (mut client, request) = (self.execution.clone(), request.clone());
+                    async move { client.advance(request).await }
+                })
+                .await?;
+            let view = match asked {
+                Ok(view) => view,
+                Err(refusal) => return Ok(Err(fault(Reason::Refused, refusal))),
+            };
+            match AccountSnapshot::from_wire(&view) {
+                Ok(account) => return Ok(Ok(account)),
+                Err(error) => self.pause(format!("execution, whose answer cannot be used: {error}")).await?,
+            }
+        }
+    }
+
+    /// Asks execution until it answers. The inner error is what it refuses of this message for good; other refusals are
+    /// waited for, because someone has to repair what refuses, and a process that ends would only come back.
+    async fn ask<T, Call>(&self, what: &str, mut call: impl FnMut() -> Call) -> Result<Result<T, String>, ServeError>
+    where
+        Call: Future<Output = Result<tonic::Response<T>, tonic::Status>>,
+    {
+        loop {
+            let waiting = |_, status: &tonic::Status| self.live.waiting_for(format!("execution: {}", status.message()));
+            match until_answered(what, PATIENCE, &self.stop, waiting, &mut call).await {
+                Ok(answer) => return Ok(Ok(answer)),
+                Err(ClientError::Refused { status, .. }) if is_about_the_message(status.code()) => {
+                    return Ok(Err(format!("{what}: {}", status.message())));
+                }
+                Err(ClientError::Refused { status, .. }) => {
+                    tracing::error!(what, code = ?status.code(), message = status.message(), "refused, asking again");
+                    let why = format!("execution, which refuses with {:?}: {}", status.code(), status.message());
+                    self.pause(why).await?;
+                }
+                Err(error) => return Err(error.into()),
+            }
+        }
+    }
+
+    async fn pause(&self, waiting_for: String) -> Result<(), ServeError> {
+        self.live.waiting_for(waiting_for);
+        tokio::select! {
+            () = tokio::time::sleep(REFUSED_PAUSE) => Ok(()),
+            () = self.stop.cancelled() => Err(ServeError::Stopped),
+        }
     }
 
     /// Asks both revisions, decides, writes down. Also gives where the evidence waits for the entry.
@@ -158,7 +274,7 @@ impl Bars {
         &mut self,
         in_hand: &InHand,
         account: &AccountSnapshot,
-    ) -> Result<(Entry, Option<oneshot::Sender<Entry>>), ServeError> {
+    ) -> Result<Result<(Entry, Option<oneshot::Sender<Entry>>), Fault>, ServeError> {
         let asked_at = Instant::now();
         let planned = self.current()?;
         let driver = self.engine.driver(&in_hand.symbol, &in_hand.bar, &planned.routing);
@@ -171,7 +287,10 @@ impl Bars {
             self.candidates.submit(Job { symbol, bar, bundle, asked_at, drives: leads.then_some(sender), entry: written });
             (evidence, drives) = (Some(decided), leads.then_some(receiver));
         }
-        let (stable, serving) = self.ask_stable(in_hand).await?;
+        let (stable, serving) = match self.ask_stable(in_hand).await? {
+            Ok(answered) => answered,
+            Err(fault) => return Ok(Err(fault)),
+        };
         // A job that was dropped counts as silence.
         let candidate = match drives {
             Some(receiver) => receiver.await.ok().flatten(),
@@ -181,12 +300,18 @@ impl Bars {
         // A halt that came while the networks worked counts; who was asked stays who is recorded.
         let control = self.current()?.control;
         let routing = self.routing_of(planned.routing, serving)?;
+        let stale = self.live.is_stale(&in_hand.bar);
+        if stale {
+            self.figures.irregular("stale", 1);
+            self.live.intake().stale += 1;
+        }
         let input = Input {
             sequence: in_hand.sequence,
             symbol: &in_hand.symbol,
             bar: &in_hand.bar,
             routing: &routing,
             control,
+            stale,
             account,
             stable,
             candidate,
@@ -194,7 +319,7 @@ impl Bars {
         let written_at = Instant::now();
         let entry = tokio::task::block_in_place(|| self.engine.decide(input))?.clone();
         self.figures.stage("journal", written_at.elapsed());
-        Ok((entry, evidence))
+        Ok(Ok((entry, evidence)))
     }
 
     /// Who is recorded. When another bundle has become the stable while this bar waited, the rollout as it is now counts.
@@ -208,7 +333,8 @@ impl Bars {
     }
 
     /// Asks the bundle that serves until it answers. When the rollout names another one meanwhile, that one is asked.
-    async fn ask_stable(&mut self, in_hand: &InHand) -> Result<(Answer, String), ServeError> {
+    /// What it refuses of the bar for good is a fault of the bar.
+    async fn ask_stable(&mut self, in_hand: &InHand) -> Result<Result<(Answer, String), Fault>, ServeError> {
         let mut failures = 0_u32;
         loop {
             let bundle = self.current()?.routing.stable;
@@ -217,7 +343,10 @@ impl Bars {
                 Err(reason) => Err(tonic::Status::unavailable(reason)),
             };
             let status = match outcome {
-                Ok(answer) => return Ok((answer, bundle)),
+                Ok(answer) => return Ok(Ok((answer, bundle))),
+                Err(status) if is_about_the_message(status.code()) => {
+                    return Ok(Err(fault(Reason::Refused, format!("inference {bundle}: {}", status.message()))));
+                }
                 Err(status) => status,
             };
             failures += 1;
@@ -239,19 +368,56 @@ impl Bars {
         }
     }
 
-    async fn submit(&self, message: v1::TradeQualified) -> Result<(), ServeError> {
-        let waiting = |_, status: &tonic::Status| self.live.waiting_for(format!("execution: {}", status.message()));
-        let reply = until_answered("Execution.Submit", PATIENCE, &self.stop, waiting, || {
-            let (mut client, message) = (self.execution.clone(), message.clone());
-            async move { client.submit(message).await }
-        })
-        .await?;
-        tracing::info!(trade = reply.trade_id, status = reply.status, reason = reply.reason, "trade submitted");
+    /// Sends a trade, if the spec allows trades at this moment and its bar is not too old by now. When it stopped allowing them while the trade was on its way,
+    /// what came of it is taken back.
+    async fn submit(&self, message: v1::TradeQualified, bar: &Bar) -> Result<(), ServeError> {
+        let refused = |reason, value: String, limit: &str| {
+            let (sequence, symbol, index) = (message.sequence, message.symbol.clone(), message.index);
+            self.quarantine(Quarantined { sequence, symbol, index, reason, value, limit: limit.to_owned() });
+        };
+        if !allows_trades(self.current()?.control) {
+            let value = format!("trade {} is not sent", message.trade_id);
+            refused(Reason::TradeWithheld, value, "spec.trading Paper and no halt at the moment of sending");
+            return Ok(());
+        }
+        if self.live.is_stale(bar) {
+            let value = format!("trade {} of a bar that closed at {} ns is not sent", message.trade_id, bar.close_time.0);
+            refused(Reason::TradeWithheld, value, "a bar behind which no other is overdue");
+            return Ok(());
+        }
+        let asked = self
+            .ask("Execution.Submit", || {
+                let (mut client, message) = (self.execution.clone(), message.clone());
+                async move { client.submit(message).await }
+            })
+            .await?;
         self.live.waiting_for("");
+        match asked {
+            Ok(reply) => tracing::info!(trade = reply.trade_id, status = reply.status, reason = reply.reason, "trade submitted"),
+            Err(refusal) => refused(Reason::TradeRefused, refusal, "a trade that execution accepts or rejects"),
+        }
+        let control = self.current()?.control;
+        if !allows_trades(control) && !control.halt {
+            // A halt holds at execution by itself.
+            withdraw(&self.execution, control, &self.live, &self.stop).await?;
+        }
         Ok(())
     }
 
     fn current(&self) -> Result<Wanted, ServeError> {
         self.wanted.borrow().clone().ok_or(ServeError::Stopped)
     }
+}
+
+const fn allows_trades(control: Control) -> bool {
+    !control.halt && matches!(control.trading, Trading::Paper)
+}
+
+/// Whether a refusal is about the message alone, so that the next one may well be taken.
+const fn is_about_the_message(code: tonic::Code) -> bool {
+    matches!(code, tonic::Code::InvalidArgument | tonic::Code::OutOfRange)
+}
+
+fn fault(reason: Reason, value: String) -> Fault {
+    Fault { reason, value, limit: "a bar that every service takes".to_owned() }
 }

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use opentelemetry::KeyValue;
 use opentelemetry::metrics::{Counter, Gauge, Histogram};
+use tradewind_wire::admission::Reason;
 use tradewind_wire::telemetry::Metrics;
 
 use crate::messages::Answer;
@@ -19,6 +20,8 @@ pub struct Figures {
     sequence: Gauge<u64>,
     stages: Histogram<f64>,
     candidate: Counter<u64>,
+    quarantined: Counter<u64>,
+    ignored: Counter<u64>,
 }
 
 impl Figures {
@@ -34,7 +37,21 @@ impl Figures {
             .with_boundaries(BUCKETS.to_vec());
         let candidate =
             meter.u64_counter("tradewind_policy_candidate_bars_total").with_description("Bars asked of the candidate, by answer");
-        Self { bars: bars.build(), sequence: sequence.build(), stages: stages.build(), candidate: candidate.build() }
+        let quarantined = meter
+            .u64_counter("tradewind_policy_quarantined_total")
+            .with_description("Messages of the feed that were not taken, by reason");
+        let ignored = meter
+            .u64_counter("tradewind_policy_feed_irregular_total")
+            .with_description("Duplicate bars, missing messages and numbers, stale bars, by kind");
+        let (quarantined, ignored) = (quarantined.build(), ignored.build());
+        Self {
+            quarantined,
+            ignored,
+            bars: bars.build(),
+            sequence: sequence.build(),
+            stages: stages.build(),
+            candidate: candidate.build(),
+        }
     }
 
     /// A bar was decided.
@@ -48,6 +65,16 @@ impl Figures {
     /// A stage of a bar took this long.
     pub fn stage(&self, stage: &'static str, took: Duration) {
         self.stages.record(took.as_secs_f64(), &[KeyValue::new("stage", stage)]);
+    }
+
+    /// A message of the feed was not taken.
+    pub fn quarantined(&self, reason: Reason) {
+        self.quarantined.add(1, &[KeyValue::new("reason", reason.code())]);
+    }
+
+    /// The feed had duplicates, holes or late bars.
+    pub fn irregular(&self, kind: &'static str, count: u64) {
+        self.ignored.add(count, &[KeyValue::new("kind", kind)]);
     }
 
     /// The candidate answered a bar, or did not.

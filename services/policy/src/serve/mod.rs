@@ -2,10 +2,13 @@
 
 mod bars;
 mod candidate;
+mod clock;
 mod halt;
+mod intake;
 mod live;
 mod metrics;
 mod revisions;
+mod start;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -15,8 +18,9 @@ use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 use tonic::service::Routes;
 use tradewind_journal::{Journal, JournalError};
-use tradewind_wire::bus::{Bus, BusAddress, BusError, FeedName, Follower};
+use tradewind_wire::bus::{BusAddress, BusError, FeedName};
 use tradewind_wire::client::{ClientError, channel};
+use tradewind_wire::config::StartAt;
 use tradewind_wire::convert::ConvertError;
 use tradewind_wire::pinning::{Pinning, PinningError};
 use tradewind_wire::probes::{self, ProbeError, Readiness};
@@ -32,13 +36,17 @@ use crate::ledger::{DECISIONS_FILE, EVIDENCE_FILE};
 use crate::record::Entry;
 use crate::sequencer::{Engine, SequencerError};
 use crate::settings::Settings;
+use start::Source;
 
 pub use bars::Bars;
 pub use candidate::{Candidates, DEADLINE, Job, LATE};
+pub use clock::WallClock;
 pub use halt::carry as carry_halt;
+pub use intake::Intake;
 pub use live::Live;
 pub use metrics::Figures;
 pub use revisions::{Revision, Revisions};
+pub use start::{PLACE_FILE, Place, PlaceError};
 
 /// Pause before the bus is asked again.
 const BUS_PAUSE: Duration = Duration::from_millis(250);
@@ -64,6 +72,9 @@ pub enum ServeError {
     /// The stream cannot be followed.
     #[error(transparent)]
     Bus(#[from] BusError),
+    /// Where the policy began cannot be kept.
+    #[error(transparent)]
+    Place(#[from] PlaceError),
     /// The gRPC server.
     #[error(transparent)]
     Server(#[from] ServerError),
@@ -96,6 +107,10 @@ pub struct Options {
     pub settings: Settings,
     /// Feed that is followed.
     pub feed: FeedName,
+    /// Where a policy begins that has decided nothing yet.
+    pub start_at: StartAt,
+    /// The clock on the wall.
+    pub clock: WallClock,
     /// The event bus.
     pub bus: BusAddress,
     /// Directory of the journals.
@@ -127,7 +142,7 @@ pub async fn serve(options: Options, wanted: watch::Receiver<Option<Wanted>>, st
     let pairing = Pairing::open(options.settings.shadow(), options.settings.instruments.clone(), Box::new(evidence))?;
     tracing::info!(last_sequence = engine.last_sequence(), digest = engine.digest(), "journals read");
 
-    let live = Live::new(&engine, pairing, wanted.clone());
+    let live = Live::new(&engine, pairing, wanted.clone(), options.clock);
     let describe = Describe::new("policy", "", Pinning::read()?, readiness.clone());
     let server = BoundServer::bind(options.listen, options.security.clone()).await?;
     // Not before its port is there: whoever sees a Ready pod calls it.
@@ -136,10 +151,11 @@ pub async fn serve(options: Options, wanted: watch::Receiver<Option<Wanted>>, st
     let mut grpc = tokio::spawn(server.run(routes, stop.clone()));
 
     let execution = ExecutionClient::new(channel(&options.execution, &options.security)?);
-    tokio::spawn(halt::carry(execution.clone(), wanted.clone(), stop.clone()));
+    tokio::spawn(halt::carry(execution.clone(), wanted.clone(), live.clone(), stop.clone()));
     let (failed, mut failures) = mpsc::channel(1);
     let candidates = Candidates::start(options.revisions.clone(), live.clone(), figures.clone(), failed);
     let bars = Bars {
+        admission: engine.admission(),
         engine,
         execution,
         revisions: options.revisions,
@@ -150,10 +166,11 @@ pub async fn serve(options: Options, wanted: watch::Receiver<Option<Wanted>>, st
         stop: stop.clone(),
         stable: None,
     };
+    let source = Source { bus: options.bus, feed: options.feed, start_at: options.start_at, data: options.data };
     let ended =
         |outcome: Result<Result<(), ServeError>, _>| outcome.unwrap_or(Err(ServeError::Stopped)).and(Err(ServeError::Stopped));
     let outcome = tokio::select! {
-        outcome = run(bars, &options.bus, &options.feed) => outcome,
+        outcome = run(bars, &source) => outcome,
         Some(error) = failures.recv() => Err(error.into()),
         outcome = &mut grpc => ended(outcome.map(|served| served.map_err(ServeError::from))),
         outcome = &mut probes => ended(outcome.map(|served| served.map_err(ServeError::from))),
@@ -168,9 +185,12 @@ pub async fn serve(options: Options, wanted: watch::Receiver<Option<Wanted>>, st
 }
 
 /// Follows the stream for as long as the process lives.
-async fn run(mut bars: Bars, bus: &BusAddress, feed: &FeedName) -> Result<(), ServeError> {
+async fn run(mut bars: Bars, source: &Source) -> Result<(), ServeError> {
     bars.resume().await?;
-    let mut follower = connect(&bars, bus, feed).await?;
+    let mut follower = match source.begin(&mut bars).await {
+        Err(ServeError::Bus(error)) => return no_feed(&bars, &error).await,
+        begun => begun?,
+    };
     loop {
         let next = tokio::select! {
             next = follower.next() => next,
@@ -182,37 +202,21 @@ async fn run(mut bars: Bars, bus: &BusAddress, feed: &FeedName) -> Result<(), Se
                 bars.live.waiting_for(error.to_string());
                 tokio::time::sleep(BUS_PAUSE).await;
             }
-            Err(error) => return Err(error.into()),
+            Err(error) => return no_feed(&bars, &error).await,
         }
     }
 }
 
-/// Opens the feed, waiting for the server and for the first bar for as long as it takes.
-async fn connect(bars: &Bars, bus: &BusAddress, feed: &FeedName) -> Result<Follower, ServeError> {
-    let mut failures = 0_u32;
-    loop {
-        let opened = match Bus::connect(bus).await {
-            Ok(bus) => bus.open_feed(feed).await,
-            Err(error) => Err(error),
-        };
-        match opened {
-            Ok(feed) => {
-                feed.head().await.map(drop).or_else(|error| if error.may_answer_later() { Ok(()) } else { Err(error) })?;
-                bars.live.waiting_for("");
-                return Ok(feed.follow(bars.engine.last_sequence() + 1));
-            }
-            Err(error) if error.may_answer_later() => {
-                failures += 1;
-                if failures.is_power_of_two() {
-                    tracing::warn!(%error, failures, "the feed is not there, asking again");
-                }
-                bars.live.waiting_for(error.to_string());
-            }
-            Err(error) => return Err(error.into()),
-        }
-        tokio::select! {
-            () = tokio::time::sleep(BUS_PAUSE) => {}
-            () = bars.stop.cancelled() => return Err(ServeError::Stopped),
-        }
-    }
+/// The feed cannot be followed any more and no restart would change it: the process stays, decides nothing and says why
+/// until a person acts.
+async fn no_feed(bars: &Bars, error: &BusError) -> Result<(), ServeError> {
+    let fault = match error {
+        BusError::Replaced { .. } => format!("StreamReplaced: {error}"),
+        _ => format!("FeedUnusable: {error}"),
+    };
+    tracing::error!(fault, "the feed is not followed any more");
+    bars.live.waiting_for(fault.clone());
+    bars.live.intake().fault = fault;
+    bars.stop.cancelled().await;
+    Err(ServeError::Stopped)
 }

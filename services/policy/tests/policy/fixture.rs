@@ -25,7 +25,7 @@ pub(crate) fn symbol(name: &str) -> Symbol {
 
 pub(crate) fn settings() -> Settings {
     let config = serde_json::json!({
-        "policy": "indices", "account": "paper-1", "feed": "default",
+        "policy": "indices", "account": "paper-1", "feed": "default", "feedKind": "Replay",
         "instruments": [
             {"symbol": "SPX", "pointValue": "1", "tick": "0.01", "lot": "1"},
             {"symbol": "IXIC", "pointValue": "1", "tick": "0.01", "lot": "1"}

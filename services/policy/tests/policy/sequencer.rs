@@ -34,7 +34,9 @@ fn run_with(
         let stable = answer(STABLE, &symbol, &bar, false);
         let candidate = routing.candidate.as_ref().map(|bundle| answer(bundle, &symbol, &bar, true));
         let (symbol, bar) = (&symbol, &bar);
-        entries.push(engine.decide(Input { sequence, symbol, bar, routing, control, account, stable, candidate })?.clone());
+        entries.push(
+            engine.decide(Input { sequence, symbol, bar, routing, control, stale: false, account, stable, candidate })?.clone(),
+        );
     }
     Ok(entries)
 }
@@ -65,6 +67,7 @@ fn one_record_per_bar_and_the_newest_can_be_asked_again() {
         bar: &bar,
         routing: &routing,
         control: PAPER,
+        stale: false,
         account: &account,
         stable: answer(STABLE, &symbol, &bar, true),
         candidate: None,
@@ -146,6 +149,7 @@ fn a_silent_candidate_falls_back_to_the_stable_and_the_record_says_so() {
         bar: &bar,
         routing: &routing,
         control: PAPER,
+        stale: false,
         account: &account,
         stable,
         candidate: None,
@@ -169,6 +173,7 @@ fn the_strategic_decision_of_the_driver_is_recorded() {
         bar: &bar,
         routing: &routing,
         control: PAPER,
+        stale: false,
         account: &account,
         stable,
         candidate: Some(candidate.clone()),
@@ -241,4 +246,97 @@ fn the_scale_keeps_the_loss_at_the_stop_within_the_risk_per_trade() {
         assert!(loss <= cap && loss > cap * 0.98, "loss {loss} of {cap}");
         assert!(trade.risk_scale_bps < policy.risk_scale_bps);
     }
+}
+
+/// Ruling 23: a bar that came too late is followed and recorded, and not traded.
+#[test]
+fn a_stale_bar_moves_states_and_opens_no_trade() {
+    let (mut on_time, _) = fresh();
+    let entries = run(&mut on_time, &Routing::fixed(STABLE), 300).unwrap();
+    let trades = entries.iter().filter(|entry| entry.record.trade.is_some()).count();
+    assert!(trades > 10);
+    let (mut late, _) = fresh();
+    let (routing, account) = (Routing::fixed(STABLE), account(1_000_000));
+    for ((sequence, symbol, bar), expected) in stream(300).iter().zip(&entries) {
+        let stable = answer(STABLE, symbol, bar, false);
+        let input = Input {
+            sequence: *sequence,
+            symbol,
+            bar,
+            routing: &routing,
+            control: PAPER,
+            stale: true,
+            account: &account,
+            stable,
+            candidate: None,
+        };
+        let record = late.decide(input).unwrap().record.clone();
+        assert_eq!(record.market, expected.record.market);
+        assert!(record.trade.is_none());
+    }
+    let entries = late.entries_after(0).unwrap();
+    assert!(entries.iter().filter(|entry| entry.record.reason == "stale_bar").count() >= trades);
+}
+
+/// Ruling 19: numbers that never came are passed over.
+#[test]
+fn a_hole_in_the_numbers_is_passed_over() {
+    let (mut engine, _) = fresh();
+    let (routing, account) = (Routing::fixed(STABLE), account(1_000_000));
+    for (sequence, symbol, bar) in stream(120).iter().filter(|(sequence, _, _)| !(40..50).contains(sequence)) {
+        let input = Input {
+            sequence: *sequence,
+            symbol,
+            bar,
+            routing: &routing,
+            control: PAPER,
+            stale: false,
+            account: &account,
+            stable: answer(STABLE, symbol, bar, false),
+            candidate: None,
+        };
+        engine.decide(input).unwrap();
+    }
+    assert_eq!((engine.records(), engine.last_sequence()), (110, 120));
+}
+
+/// A policy that begins in the middle has the market states of one that saw everything, also after a restart.
+#[test]
+fn a_warm_engine_knows_the_market_of_before() {
+    let all = stream(300);
+    let market = |engine: &mut Engine, from: u64, to: u64| {
+        let (routing, account) = (Routing::fixed(STABLE), account(1_000_000));
+        let mut last = None;
+        for (sequence, symbol, bar) in all.iter().filter(|(sequence, _, _)| (from..=to).contains(sequence)) {
+            let input = Input {
+                sequence: *sequence,
+                symbol,
+                bar,
+                routing: &routing,
+                control: PAPER,
+                stale: false,
+                account: &account,
+                stable: answer(STABLE, symbol, bar, false),
+                candidate: None,
+            };
+            last = engine.decide(input).unwrap().record.market;
+        }
+        last
+    };
+    let past: Vec<_> = all[..200].iter().map(|(_, symbol, bar)| (symbol.clone(), *bar)).collect();
+    let (mut whole, _) = fresh();
+    market(&mut whole, 1, 250);
+    let (mut begun, log) = fresh();
+    begun.warm(&past).unwrap();
+    market(&mut begun, 201, 250);
+    assert_eq!(begun.records(), 50);
+    let entries = log.records();
+    let log = MemoryLog::new();
+    tradewind_journal::Log::append_batch(&mut log.clone(), &entries).unwrap();
+    let mut again = Engine::open(settings(), Box::new(log)).unwrap();
+    again.warm(&past).unwrap();
+    assert_eq!(again.newest(), whole.newest());
+    let expected = market(&mut whole, 251, 300);
+    assert!(expected.is_some());
+    assert_eq!((market(&mut begun, 251, 300), market(&mut again, 251, 300)), (expected, expected));
 }

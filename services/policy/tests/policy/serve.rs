@@ -1,7 +1,7 @@
 //! The process around the engine against services in this process that fail on demand.
 
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
@@ -13,10 +13,11 @@ use tonic::{Request, Response, Status};
 use tradewind_core::bar::Bar;
 use tradewind_core::money::Money;
 use tradewind_core::side::Side;
+use tradewind_core::time::Nanos;
 use tradewind_journal::MemoryLog;
-use tradewind_policy::serve::{Bars, Candidates, DEADLINE, Figures, Live, Revisions, carry_halt};
-use tradewind_policy::{Control, Driver, Engine, Entry, PairEntry, Pairing, Routing, Trading, Wanted};
-use tradewind_wire::bus::SequencedBar;
+use tradewind_policy::serve::{Bars, Candidates, DEADLINE, Figures, Live, Revisions, WallClock, carry_halt};
+use tradewind_policy::{Control, Driver, Engine, Entry, PairEntry, Pairing, Routing, Settings, Trading, Wanted};
+use tradewind_wire::bus::{FeedKind, Followed, SequencedBar};
 use tradewind_wire::client::channel;
 use tradewind_wire::convert::{bar_from_wire, bar_to_wire, money_to_wire};
 use tradewind_wire::server::BoundServer;
@@ -37,6 +38,11 @@ struct World {
     submitted: Arc<Mutex<Vec<String>>>,
     advanced: Arc<Mutex<Vec<u64>>>,
     halts: Arc<Mutex<Vec<(bool, Instant)>>>,
+    /// Sequences and bars that execution and the stable refuse for good.
+    execution_refuses: Arc<AtomicU64>,
+    stable_refuses: Arc<AtomicU64>,
+    /// Execution refuses every trade for good.
+    trades_refused: Arc<AtomicBool>,
 }
 
 #[tonic::async_trait]
@@ -46,6 +52,9 @@ impl Execution for World {
             return Err(Status::unavailable("starting"));
         }
         let sequence = request.into_inner().sequence;
+        if self.execution_refuses.load(Ordering::SeqCst) == sequence {
+            return Err(Status::invalid_argument("this bar never"));
+        }
         self.advanced.lock().unwrap().push(sequence);
         let equity = Some(money_to_wire(Money::from_units(1_000_000)).unwrap());
         Ok(Response::new(v1::AccountView { sequence, equity, trading_state: "Normal".into(), ..v1::AccountView::default() }))
@@ -53,6 +62,9 @@ impl Execution for World {
 
     async fn submit(&self, request: Request<v1::TradeQualified>) -> Result<Response<v1::SubmitReply>, Status> {
         let trade_id = request.into_inner().trade_id;
+        if self.trades_refused.load(Ordering::SeqCst) {
+            return Err(Status::invalid_argument("no such side"));
+        }
         self.submitted.lock().unwrap().push(trade_id.clone());
         Ok(Response::new(v1::SubmitReply { trade_id, status: "accepted".into(), ..v1::SubmitReply::default() }))
     }
@@ -84,6 +96,9 @@ impl Inference for Model {
         } else if self.world.stable_down.load(Ordering::SeqCst) {
             return Err(Status::unavailable("restarting"));
         }
+        if self.bundle == STABLE && self.world.stable_refuses.load(Ordering::SeqCst) == bar.index {
+            return Err(Status::invalid_argument("this bar never"));
+        }
         let decided = decision(self.bundle, &name, &bar, self.bundle == CANDIDATE);
         Ok(Response::new(v1::Decision {
             bundle: decided.bundle,
@@ -112,6 +127,8 @@ struct Bench {
     log: MemoryLog<Entry>,
     evidence: MemoryLog<PairEntry>,
     stop: CancellationToken,
+    /// The wall clock, nanoseconds; it stands still.
+    clock: Arc<AtomicI64>,
 }
 
 async fn listen(routes: Routes, stop: &CancellationToken) -> String {
@@ -129,7 +146,11 @@ fn wanted(weight_bps: u32, candidate: bool) -> Wanted {
 
 /// Everything but the bus and the API server, on journals that may hold something already.
 async fn bench(first: Option<Wanted>, log: MemoryLog<Entry>, evidence: MemoryLog<PairEntry>) -> Bench {
-    let (world, stop) = (World::default(), CancellationToken::new());
+    bench_of(settings(), first, log, evidence).await
+}
+
+async fn bench_of(settings: Settings, first: Option<Wanted>, log: MemoryLog<Entry>, evidence: MemoryLog<PairEntry>) -> Bench {
+    let (world, stop) = (quiet_world(), CancellationToken::new());
     let execution = listen(Routes::new(ExecutionServer::new(world.clone())), &stop).await;
     let mut elsewhere = BTreeMap::new();
     for bundle in [STABLE, CANDIDATE] {
@@ -137,14 +158,16 @@ async fn bench(first: Option<Wanted>, log: MemoryLog<Entry>, evidence: MemoryLog
         elsewhere.insert(bundle.to_owned(), listen(routes, &stop).await);
     }
     let (sender, receiver) = watch::channel(first);
-    let settings = settings();
     let engine = Engine::open(settings.clone(), Box::new(log.clone())).unwrap();
     let pairing = Pairing::open(settings.shadow(), settings.instruments, Box::new(evidence.clone())).unwrap();
-    let live = Live::new(&engine, pairing, receiver.clone());
+    let clock = Arc::new(AtomicI64::new(0));
+    let told = Arc::clone(&clock);
+    let live = Live::new(&engine, pairing, receiver.clone(), WallClock::new(move || Nanos(told.load(Ordering::SeqCst))));
     let figures = Figures::new(&Metrics::new().unwrap());
     let revisions = Revisions::new("indices".into(), "trading".into(), Security::PlaintextLoopback, elsewhere);
     let (failed, _) = mpsc::channel(1);
     let bars = Bars {
+        admission: engine.admission(),
         engine,
         execution: ExecutionClient::new(channel(&execution, &Security::PlaintextLoopback).unwrap()),
         candidates: Candidates::start(revisions.clone(), live.clone(), figures.clone(), failed),
@@ -155,7 +178,14 @@ async fn bench(first: Option<Wanted>, log: MemoryLog<Entry>, evidence: MemoryLog
         stop: stop.clone(),
         stable: None,
     };
-    Bench { bars, world, wanted: sender, log, evidence, stop }
+    Bench { bars, world, wanted: sender, log, evidence, stop, clock }
+}
+
+/// A world that refuses nothing.
+fn quiet_world() -> World {
+    let world = World::default();
+    world.stable_refuses.store(u64::MAX, Ordering::SeqCst);
+    world
 }
 
 async fn fresh(wanted: Wanted) -> Bench {
@@ -177,8 +207,13 @@ impl Bench {
     }
 }
 
-fn message(sequence: u64, name: &tradewind_core::instrument::Symbol, bar: &Bar) -> SequencedBar {
-    SequencedBar { sequence, bar: bar_to_wire(bar, &settings().instruments[name]).unwrap() }
+fn message(sequence: u64, name: &tradewind_core::instrument::Symbol, bar: &Bar) -> Followed {
+    followed(sequence, bar_to_wire(bar, &settings().instruments[name]).unwrap())
+}
+
+/// A message that arrived when its bar closed.
+fn followed(sequence: u64, bar: v1::Bar) -> Followed {
+    Followed::Bar(SequencedBar { sequence, arrived: Nanos(bar.close_time_ns), bar })
 }
 
 async fn until(condition: impl Fn() -> bool) {
@@ -204,8 +239,8 @@ async fn bars_are_decided_once_and_trades_are_sent() {
     assert_eq!((status.decisions_digest, status.stable_bundle.as_str()), (bench.bars.engine.digest(), STABLE));
     assert!(status.paired.is_none() && status.waiting_for.is_empty());
     // A bar of a symbol that the policy does not trade passes by.
-    let other = SequencedBar { sequence: 201, bar: v1::Bar { symbol: "DAX".into(), ..v1::Bar::default() } };
-    bench.bars.take(other).await.unwrap();
+    let other = v1::Bar { symbol: "DAX".into(), ..v1::Bar::default() };
+    bench.bars.take(followed(201, other)).await.unwrap();
     assert_eq!(bench.log.records().len(), 200);
 }
 
@@ -273,7 +308,12 @@ async fn a_broken_candidate_falls_back() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_halt_arrives_at_once() {
     let mut bench = fresh(wanted(0, false)).await;
-    tokio::spawn(carry_halt(bench.bars.execution.clone(), bench.bars.wanted.clone(), bench.stop.clone()));
+    tokio::spawn(carry_halt(
+        bench.bars.execution.clone(),
+        bench.bars.wanted.clone(),
+        bench.bars.live.clone(),
+        bench.stop.clone(),
+    ));
     bench.take(1..=66).await;
     let halted_at = Instant::now();
     bench.wanted.send_modify(|wanted| wanted.as_mut().unwrap().control.halt = true);
@@ -339,4 +379,164 @@ async fn after_a_restart_the_last_trade_and_the_missing_evidence_follow() {
     assert_eq!(second.bars.engine.last_sequence(), last);
     let side = entries.last().unwrap().record.trade.as_ref().unwrap().side;
     assert!(matches!(side, Side::Long | Side::Short));
+}
+
+/// D4, D5, D14 in the bar loop: each kind of wrong message is named and counted, and the bars around it are decided as if
+/// it had not come.
+#[tokio::test(flavor = "multi_thread")]
+async fn nothing_that_a_feed_brings_ends_the_loop() {
+    let mut bench = fresh(wanted(0, false)).await;
+    bench.take(1..=80).await;
+    let good = |sequence: u64| {
+        let (_, name, bar) = stream(sequence).pop().unwrap();
+        bar_to_wire(&bar, &settings().instruments[&name]).unwrap()
+    };
+    let next = good(81);
+    let wrong = [
+        ("volume", v1::Bar { volume: 2.5e27, ..next.clone() }),
+        ("volume", v1::Bar { volume: f64::NAN, ..next.clone() }),
+        ("price", v1::Bar { low_nanos: 4_500_000, ..next.clone() }),
+        ("off_grid", v1::Bar { open_nanos: next.open_nanos + 4_000_000, ..next.clone() }),
+        ("range", v1::Bar { high_nanos: next.low_nanos, ..next.clone() }),
+        ("interval", v1::Bar { close_time_ns: next.open_time_ns, ..next.clone() }),
+        ("rewritten", v1::Bar { volume: 7.0, ..good(79) }),
+        ("time_order", v1::Bar { open_time_ns: 0, close_time_ns: 1, ..next.clone() }),
+        ("jump", v1::Bar { index: u64::MAX, ..next.clone() }),
+    ];
+    for (number, (reason, message)) in (1..).zip(&wrong) {
+        bench.bars.take(followed(100, message.clone())).await.unwrap();
+        let status = bench.bars.live.status();
+        assert_eq!((status.quarantined_total, status.last_sequence), (number, 80), "{reason}");
+        let shown = status.recent_quarantined.last().unwrap();
+        assert_eq!((shown.reason.as_str(), shown.symbol.as_str(), shown.index), (*reason, "SPX", message.index));
+        assert!(!shown.value.is_empty() && !shown.limit.is_empty(), "{shown:?}");
+    }
+    bench.bars.take(followed(110, good(79))).await.unwrap();
+    bench.bars.take(Followed::Gap { from: 111, to: 113 }).await.unwrap();
+    // Two numbers of IXIC are left out.
+    bench.bars.take(followed(120, good(81))).await.unwrap();
+    bench.bars.take(followed(121, good(86))).await.unwrap();
+    let status = bench.bars.live.status();
+    assert_eq!((status.duplicates_total, status.missing_total, status.last_sequence, status.bars_decided), (1, 5, 121, 82));
+}
+
+/// Item 6: what a service refuses of a bar or a trade for good is quarantined, not asked for ever.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_refusal_for_good_costs_one_bar() {
+    let mut bench = fresh(wanted(0, false)).await;
+    bench.world.execution_refuses.store(5, Ordering::SeqCst);
+    bench.world.stable_refuses.store(10, Ordering::SeqCst);
+    bench.world.trades_refused.store(true, Ordering::SeqCst);
+    bench.take(1..=120).await;
+    let status = bench.bars.live.status();
+    // Bar 5 by execution, bar 10 of both symbols by the stable.
+    assert_eq!((status.bars_decided, status.waiting_for.as_str(), status.waiting_since_ns), (117, "", 0));
+    let trades = bench.log.records().iter().filter(|entry| entry.record.trade.is_some()).count() as u64;
+    assert!(trades > 0);
+    assert_eq!(status.quarantined_total, 3 + trades);
+    assert_eq!(status.recent_quarantined.last().unwrap().reason, "trade_refused");
+}
+
+/// Item 5: `Off` and `Shadow` take working entries back as a halt does, and leave no halt behind.
+#[tokio::test(flavor = "multi_thread")]
+async fn trading_off_and_shadow_withdraw_working_entries() {
+    for mode in [Trading::Off, Trading::Shadow] {
+        let bench = fresh(wanted(0, false)).await;
+        let (execution, live) = (bench.bars.execution.clone(), bench.bars.live.clone());
+        tokio::spawn(carry_halt(execution, bench.bars.wanted.clone(), live, bench.stop.clone()));
+        let told = || bench.world.halts.lock().unwrap().iter().map(|(halt, _)| *halt).collect::<Vec<_>>();
+        until(|| told() == [false]).await;
+        bench.wanted.send_modify(|wanted| wanted.as_mut().unwrap().control.trading = mode);
+        until(|| told() == [false, true, false]).await;
+        bench.wanted.send_modify(|wanted| wanted.as_mut().unwrap().control.halt = true);
+        until(|| told() == [false, true, false, true]).await;
+    }
+}
+
+/// Item 5: after a restart nothing is sent that the spec no longer allows, and status says so.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_restart_sends_only_what_the_spec_still_allows() {
+    let mut first = fresh(wanted(0, false)).await;
+    let mut last = 60;
+    first.take(1..=last).await;
+    while first.log.records().last().unwrap().record.trade.is_none() {
+        last += 1;
+        first.take(last..=last).await;
+    }
+    let entries = first.log.records();
+    first.stop.cancel();
+    for (halt, trading, sent) in
+        [(true, Trading::Paper, 0), (false, Trading::Off, 0), (false, Trading::Shadow, 0), (false, Trading::Paper, 1)]
+    {
+        let log = MemoryLog::new();
+        tradewind_journal::Log::append_batch(&mut log.clone(), &entries).unwrap();
+        let mut now = wanted(0, false);
+        now.control = Control { halt, trading };
+        let mut second = bench(None, log, MemoryLog::new()).await;
+        let (live, sender) = (second.bars.live.clone(), second.wanted.clone());
+        let tell = async {
+            until(|| live.status().waiting_for.contains("API server")).await;
+            sender.send_replace(Some(now));
+        };
+        let (outcome, ()) = tokio::join!(second.bars.resume(), tell);
+        outcome.unwrap();
+        assert_eq!(second.world.submitted.lock().unwrap().len(), sent, "{halt} {trading:?}");
+        let withheld = second.bars.live.status().recent_quarantined;
+        assert_eq!(withheld.len(), 1 - sent);
+        assert!(withheld.iter().all(|one| one.reason == "trade_withheld"), "{withheld:?}");
+    }
+}
+
+/// Item 6: a wait says for what and since when.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_wait_tells_since_when() {
+    let bench = fresh(wanted(0, false)).await;
+    let live = &bench.bars.live;
+    bench.clock.store(100, Ordering::SeqCst);
+    live.waiting_for("execution: starting");
+    bench.clock.store(200, Ordering::SeqCst);
+    live.waiting_for("execution: still starting");
+    let status = live.status();
+    assert_eq!((status.waiting_for.as_str(), status.waiting_since_ns), ("execution: still starting", 100));
+    live.waiting_for("");
+    assert_eq!(live.status().waiting_since_ns, 0);
+}
+
+/// Item 4: a backlog of a live feed is recorded, not traded, and a trade of long ago is not sent after a restart.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_backlog_is_not_traded_as_fresh() {
+    let mut live = settings();
+    live.freshness.kind = FeedKind::Live;
+    let clock = |bench: &Bench, sequence: u64, later: i64| {
+        let (_, _, bar) = stream(sequence).pop().unwrap();
+        bench.clock.store(bar.close_time.0 + later, Ordering::SeqCst);
+    };
+    let mut first = bench_of(live.clone(), Some(wanted(0, false)), MemoryLog::new(), MemoryLog::new()).await;
+    // On time: traded.
+    let mut last = 0;
+    while first.log.records().last().is_none_or(|entry| entry.record.trade.is_none()) {
+        last += 1;
+        clock(&first, last, 1_000_000);
+        first.take(last..=last).await;
+    }
+    assert_eq!(first.world.submitted.lock().unwrap().len(), 1);
+    let (entries, day) = (first.log.records(), 86_400_000_000_000);
+    first.stop.cancel();
+    let log = MemoryLog::new();
+    tradewind_journal::Log::append_batch(&mut log.clone(), &entries).unwrap();
+    let mut second = bench_of(live, Some(wanted(0, false)), log, MemoryLog::new()).await;
+    clock(&second, last + 200, 2 * day);
+    second.bars.resume().await.unwrap();
+    second.take(last + 1..=last + 200).await;
+    assert!(second.world.submitted.lock().unwrap().is_empty());
+    let status = second.bars.live.status();
+    assert_eq!((status.stale_total, status.quarantined_total, status.bars_decided), (200, 1, last + 200));
+    assert_eq!(status.recent_quarantined[0].reason, "trade_withheld");
+    assert!(second.log.records().iter().any(|entry| entry.record.reason == "stale_bar"));
+    assert!(status.feed_silent_since_ns > 0 && status.silent_symbols == "IXIC, SPX", "{}", status.silent_symbols);
+    // The next bar comes on time: fresh again.
+    clock(&second, last + 202, 0);
+    second.take(last + 201..=last + 202).await;
+    let status = second.bars.live.status();
+    assert_eq!((status.stale_total, status.feed_silent_since_ns, status.silent_symbols.as_str()), (200, 0, ""));
 }

@@ -219,6 +219,16 @@ fn run(
         progress.inc(1);
     }
     progress.finish_and_clear();
+    let intake = pipeline.intake();
+    if intake.quarantined() > 0 {
+        eprintln!("{} bars were quarantined, the newest of them:", intake.quarantined());
+        for one in intake.sample() {
+            eprintln!(
+                "  {}/{} (bar {} of the run): {}: {}, allowed is {}",
+                one.symbol, one.index, one.sequence, one.reason, one.value, one.limit
+            );
+        }
+    }
     Ok(pipeline.report())
 }
 

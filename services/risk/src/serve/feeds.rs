@@ -64,7 +64,14 @@ impl Recorded {
             }
             let Some(follower) = &mut self.follower else { continue };
             let next = follower.next().await?;
-            self.bars.insert(next.sequence, next);
+            let come = next.sequence();
+            if let Some(bar) = next.bar() {
+                self.bars.insert(bar.sequence, bar);
+            }
+            if come >= sequence && !self.bars.contains_key(&sequence) {
+                let detail = format!("the stream holds no bar at sequence {sequence}");
+                return Err(BusError::Request { action: "reading a bar of the feed", detail });
+            }
             while self.bars.len() > KEPT {
                 self.bars.pop_first();
             }
@@ -159,11 +166,12 @@ impl Feeds {
         }
         let mut follower = feed.follow(*next);
         loop {
-            let bar = match follower.next().await {
-                Ok(bar) => bar,
+            let come = match follower.next().await {
+                Ok(come) => come,
                 Err(error) => return Ok(error),
             };
-            *next = bar.sequence + 1;
+            *next = come.sequence().saturating_add(1);
+            let Some(bar) = come.bar() else { continue };
             let (feed, arrived_at) = (name.clone(), arrival_clock());
             let (sequence, symbol) = (bar.sequence, bar.bar.symbol.clone());
             let taken = running.call(move |engine| engine.arrive(&feed, &bar, arrived_at)).await?;

@@ -1,6 +1,7 @@
 //! Recorded bars of 2007 to 2009: a position within its limits meets a fall that no limit on sizes can stop.
 
 use crate::desk::{DAY, OWNER, claim, owner, policy};
+use tradewind_core::time::Nanos;
 use tradewind_crds::samples;
 use tradewind_journal::MemoryLog;
 use tradewind_risk::{Arrival, Engine};
@@ -22,7 +23,7 @@ fn closes(symbol: &str) -> Vec<(String, i64)> {
 fn account() -> AccountConfig {
     let mut indices = policy(OWNER, FeedKind::Replay, &["SPX", "IXIC"]);
     indices.instruments.iter_mut().for_each(|instrument| instrument.tick = "0.01".parse().unwrap());
-    AccountConfig { account: "paper-1".into(), policies: vec![indices] }
+    AccountConfig { account: "paper-1".into(), calendar: None, policies: vec![indices] }
 }
 
 fn bar(symbol: &str, sequence: u64, day: i64, price: i64) -> SequencedBar {
@@ -30,7 +31,7 @@ fn bar(symbol: &str, sequence: u64, day: i64, price: i64) -> SequencedBar {
     let [open_nanos, high_nanos, low_nanos, close_nanos] = [price * 10_000_000; 4];
     let (open_time_ns, close_time_ns, index) = ((day - 1) * DAY, day * DAY, u64::try_from(day).unwrap());
     let bar = v1::Bar { index, open_time_ns, close_time_ns, open_nanos, high_nanos, low_nanos, close_nanos, ..own.bar };
-    SequencedBar { sequence, bar }
+    SequencedBar { sequence, arrived: Nanos(bar.close_time_ns), bar }
 }
 
 fn place(engine: &mut Engine, order: v1::NewOrder) -> v1::OrderVerdict {

@@ -37,7 +37,7 @@ pub(crate) fn policy(name: &str, kind: FeedKind, symbols: &[&str]) -> PolicyConf
 /// `indices` trades SPX and NDX, `others` DAX.
 pub(crate) fn account(kind: FeedKind) -> AccountConfig {
     let policies = vec![policy(OWNER, kind, &["SPX", "NDX"]), policy(OTHER, kind, &["DAX"])];
-    AccountConfig { account: "paper-1".into(), policies }
+    AccountConfig { account: "paper-1".into(), calendar: None, policies }
 }
 
 pub(crate) fn owner(policy: &str, epoch: u64) -> Option<v1::Owner> {
@@ -84,7 +84,7 @@ pub(crate) fn bar(symbol: &str, sequence: u64, price: i64) -> SequencedBar {
         close_nanos: nanos,
         volume: 1.0,
     };
-    SequencedBar { sequence, bar }
+    SequencedBar { sequence, arrived: Nanos(bar.close_time_ns), bar }
 }
 
 /// A gate on recorded feeds whose policies are owned, with a mark of 1,000 for SPX.

@@ -9,9 +9,22 @@ use async_nats::jetstream::{self, stream};
 use prost::Message;
 use serde::{Deserialize, Serialize};
 
+use tradewind_core::time::Nanos;
+
 use super::{BusError, Follower};
+use crate::admission::{Quarantined, Reason};
 use crate::client::chain;
 use crate::v1;
+
+/// Whether the bars of a feed are of now.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum FeedKind {
+    /// They come as they close: what is ahead of the clock is quarantined, what is old is not traded (ruling 18).
+    #[default]
+    Live,
+    /// They are recorded: their time has nothing to do with the clock on the wall.
+    Replay,
+}
 
 /// Name of a feed: `[a-z][a-z0-9-]{0,31}`.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -29,6 +42,11 @@ impl FeedName {
     #[must_use]
     pub fn stream(&self) -> String {
         format!("BARS_{}", self.0.to_ascii_uppercase().replace('-', "_"))
+    }
+
+    pub(super) fn expect(&self, expected: StreamIdentity, found: StreamIdentity) -> Result<(), BusError> {
+        let replaced = || BusError::Replaced { stream: self.stream(), expected, found };
+        if expected == found { Ok(()) } else { Err(replaced()) }
     }
 
     /// Subject of a symbol's bars. A symbol may hold dots, a token of a subject may not.
@@ -68,29 +86,76 @@ impl fmt::Display for FeedName {
     }
 }
 
-/// Whether the bars of a feed come as they happen.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub enum FeedKind {
-    /// They come as they happen: the arrival clock says how old they are.
-    #[default]
-    Live,
-    /// They are recorded: event time is the only clock.
-    Replay,
-}
-
 /// A bar with its place in the total order.
 #[derive(Clone, Debug, PartialEq)]
 pub struct SequencedBar {
     /// Sequence in the stream, from 1.
     pub sequence: u64,
+    /// When the stream received it; kept with the message, so every reader sees the same.
+    pub arrived: Nanos,
     /// The bar.
     pub bar: v1::Bar,
+}
+
+/// What a follower meets, in the order of the stream.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Followed {
+    /// A bar.
+    Bar(SequencedBar),
+    /// A message that is no bar of its subject.
+    Quarantined(Quarantined),
+    /// Messages that the stream does not hold any more, both ends included.
+    Gap {
+        /// First sequence that is gone.
+        from: u64,
+        /// Last sequence that is gone.
+        to: u64,
+    },
+}
+
+impl Followed {
+    /// Last sequence that this is about.
+    #[must_use]
+    pub const fn sequence(&self) -> u64 {
+        match self {
+            Self::Bar(bar) => bar.sequence,
+            Self::Quarantined(quarantined) => quarantined.sequence,
+            Self::Gap { to, .. } => *to,
+        }
+    }
+
+    /// The bar, if it is one.
+    #[must_use]
+    pub fn bar(self) -> Option<SequencedBar> {
+        if let Self::Bar(bar) = self { Some(bar) } else { None }
+    }
+}
+
+/// Which stream it is: one that was removed and made again under its name is another.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct StreamIdentity(
+    /// When the server made the stream, UTC nanoseconds.
+    pub i64,
+);
+
+impl StreamIdentity {
+    pub(super) fn of(info: &stream::Info) -> Self {
+        // Beyond the year 2262 all are one.
+        Self(i64::try_from(info.created.unix_timestamp_nanos()).unwrap_or(i64::MAX))
+    }
+}
+
+impl fmt::Display for StreamIdentity {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "created at {} ns", self.0)
+    }
 }
 
 /// What the stream holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Head {
-    /// Sequence of the oldest message; 1 unless something was removed (0 or 1 when empty).
+    /// Sequence of the oldest message; above 1 when the beginning was removed (0 or 1 when empty).
     pub first: u64,
     /// Sequence of the newest message; 0 when empty.
     pub last: u64,
@@ -147,12 +212,18 @@ impl Feed {
     /// What the stream holds now.
     ///
     /// # Errors
-    /// [`BusError::Request`]; [`BusError::Trimmed`] when its beginning is gone.
+    /// [`BusError::Request`]; [`BusError::Replaced`] when the stream was removed and made again since it was opened.
     pub async fn head(&self) -> Result<Head, BusError> {
         let info = self.stream.get_info().await;
         let info = info.map_err(|error| BusError::Request { action: "reading the feed's head", detail: chain(&error) })?;
-        let head = Head { first: info.state.first_sequence, last: info.state.last_sequence };
-        if head.first > 1 { Err(BusError::Trimmed { stream: self.name.stream(), first: head.first }) } else { Ok(head) }
+        self.name.expect(self.identity(), StreamIdentity::of(&info))?;
+        Ok(Head { first: info.state.first_sequence, last: info.state.last_sequence })
+    }
+
+    /// Which stream was opened.
+    #[must_use]
+    pub fn identity(&self) -> StreamIdentity {
+        StreamIdentity::of(self.stream.cached_info())
     }
 
     /// Sends a bar that is to follow sequence `after`, without waiting for the answer: keep a window of
@@ -177,21 +248,40 @@ impl Feed {
     /// Follows the stream from a sequence (at least 1) for as long as wanted.
     #[must_use]
     pub fn follow(&self, from: u64) -> Follower {
-        Follower::new(self.name.clone(), self.stream.clone(), from.max(1))
+        Follower::new(self.name.clone(), self.stream.clone(), self.identity(), from.max(1))
     }
 
-    /// Reads the bars of a range, both ends included, which must be in the stream.
+    /// Reads a range, both ends included, which the stream must have reached: its bars, and what is no bar or gone.
     ///
     /// # Errors
     /// [`BusError`] of the follower; the range is read whole or not at all.
-    pub async fn read(&self, from: u64, to: u64) -> Result<Vec<SequencedBar>, BusError> {
-        let mut bars = Vec::new();
+    pub async fn read(&self, from: u64, to: u64) -> Result<Vec<Followed>, BusError> {
+        let mut found = Vec::new();
         let mut follower = self.follow(from);
         while follower.next_sequence() <= to {
-            bars.push(follower.next().await?);
+            found.push(follower.next().await?);
         }
-        Ok(bars)
+        Ok(found)
     }
+}
+
+/// Reads the payload of a message on a subject of the feed.
+pub(super) fn read_bar(name: &FeedName, sequence: u64, subject: &str, payload: &[u8]) -> Result<v1::Bar, Quarantined> {
+    let wrong = |reason, symbol: &str, index, value: String, limit: String| {
+        let symbol = symbol.chars().take(32).collect();
+        Quarantined { sequence, symbol, index, reason, value, limit }
+    };
+    let of_subject = subject.rsplit('.').next().unwrap_or_default();
+    let bar = v1::Bar::decode(payload).map_err(|error| {
+        let value = format!("{} bytes that are none ({error})", payload.len());
+        wrong(Reason::NotABar, of_subject, 0, value, "a bar as tradewind.v1.Bar".to_owned())
+    })?;
+    let due = name.subject(&bar.symbol);
+    if due == subject {
+        return Ok(bar);
+    }
+    let shown = subject.chars().take(128).collect();
+    Err(wrong(Reason::Subject, &bar.symbol, bar.index, shown, due.chars().take(128).collect()))
 }
 
 #[cfg(test)]
@@ -206,5 +296,27 @@ mod tests {
         for wrong in ["", "Default", "a.b", "a*", "-a", "1a", "a b", &"a".repeat(33)] {
             assert!(wrong.parse::<FeedName>().is_err(), "{wrong}");
         }
+    }
+
+    #[test]
+    fn what_is_no_bar_of_its_subject_is_named() {
+        let name: FeedName = "us-daily".parse().unwrap();
+        let bar = v1::Bar { symbol: "SPX".into(), index: 4, ..v1::Bar::default() };
+        let read = |subject: &str, payload: &[u8]| read_bar(&name, 9, subject, payload);
+        assert_eq!(read("bars.us-daily.SPX", &bar.encode_to_vec()), Ok(bar.clone()));
+        let found = read("bars.us-daily.IXIC", &bar.encode_to_vec()).unwrap_err();
+        assert_eq!((found.reason, found.symbol.as_str(), found.index, found.sequence), (Reason::Subject, "SPX", 4, 9));
+        let found = read("bars.us-daily.SPX", b"\xff\xff\xff").unwrap_err();
+        assert_eq!((found.reason, found.symbol.as_str()), (Reason::NotABar, "SPX"));
+        let nameless = read("bars.us-daily.SPX", b"").unwrap_err();
+        assert_eq!(nameless.reason, Reason::Subject, "an empty payload is a bar of no symbol");
+    }
+
+    #[test]
+    fn a_stream_made_again_is_another() {
+        let name: FeedName = "us-daily".parse().unwrap();
+        name.expect(StreamIdentity(7), StreamIdentity(7)).unwrap();
+        let error = name.expect(StreamIdentity(7), StreamIdentity(8)).unwrap_err();
+        assert!(error.to_string().contains("BARS_US_DAILY") && !error.may_answer_later(), "{error}");
     }
 }

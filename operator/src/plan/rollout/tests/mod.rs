@@ -153,6 +153,9 @@ impl World {
             paired: Some(Paired { n: 1_000, mean_bps: 0.1, lower_bps: -1.0, upper_bps: 1.2 }),
             bars_decided: 0,
             waiting_for: String::new(),
+            feed_fault: String::new(),
+            silent: Vec::new(),
+            silent_since_ns: 0,
         };
         match self.quality {
             Quality::Good => {}
