@@ -74,6 +74,7 @@ pub fn trading(
         "instruments": instruments(&spec.instruments),
         "sizing": {"baseNotional": spec.sizing.base_notional},
         "startingEquity": profile.starting_equity,
+        "maxDataAgeMs": profile.limits.max_data_age.millis(),
         "venue": venue(&spec.venue),
         "riskEndpoint": risk_endpoint,
         "executionEndpoint": execution_endpoint,
