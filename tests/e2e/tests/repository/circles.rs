@@ -41,8 +41,8 @@ fn code(text: &str) -> String {
             here[2 + hashes..].find(&ends).map_or(here.len(), |at| 2 + hashes + at + ends.len())
         } else if here.starts_with("'\"'") {
             3
-        } else if here.starts_with("'\\") {
-            here[2..].find('\'').map_or(here.len(), |at| at + 3)
+        } else if let Some(escaped) = here.strip_prefix("'\\") {
+            escaped.find('\'').map_or(here.len(), |at| at + 3)
         } else {
             code.push_str(&here[..1]);
             1
