@@ -57,7 +57,7 @@ impl Documents {
         self.add(&certificate.secret);
         self.0.push_str(&format!(
             "# certificate of {}: {}\n",
-            certificate.request.subject,
+            certificate.request.identity().unwrap(),
             certificate.request.dns_names.join(", ")
         ));
     }
@@ -110,7 +110,6 @@ fn bundle(placement: RolePlacement) -> Bundle {
         config: bundle_json(&content).unwrap(),
         uris: vec![strategic.uri.clone(), tactical.uri.clone()],
         replicas: 1,
-        certificate_stamp: "2026-01-01T00:00:00Z".into(),
     }
 }
 
@@ -142,7 +141,6 @@ fn processes_that_trade() {
         execution: &policy.spec.placement.execution,
         storage: &policy.spec.storage,
         execution_replicas: 1,
-        certificate_stamps: ["2026-01-01T00:00:00Z", "2026-01-02T00:00:00Z"],
     };
     let TradingChildren { config_map, role, role_binding, policy, execution } = trading(&owner, &settings(), &inputs);
     let mut documents = Documents::default();
@@ -160,7 +158,7 @@ fn risk_service() {
     let owner = Owner::of(&profile(), LABEL_PROFILE).unwrap();
     let placement = RolePlacement { mode: CpuMode::Pinned, cpus: 1 };
     let storage = Storage { class_name: "slow".into(), size: "2Gi".into() };
-    let children = risk(&owner, &settings(), &placement, &storage, 1, "2026-01-01T00:00:00Z");
+    let children = risk(&owner, &settings(), &placement, &storage, 1);
     let RiskChildren { role, role_binding, process, disruption_budget } = children;
     let mut documents = Documents::default();
     documents.add(&role);

@@ -4,6 +4,7 @@ use k8s_openapi::api::policy::v1::PodDisruptionBudget;
 use k8s_openapi::api::rbac::v1::{Role, RoleBinding};
 use tradewind_crds::names;
 use tradewind_crds::trading_policy::{RolePlacement, Storage};
+use tradewind_wire::identity;
 
 use super::access::reader;
 use super::disruption::budget;
@@ -31,21 +32,15 @@ pub struct RiskChildren {
     pub disruption_budget: PodDisruptionBudget,
 }
 
-/// All children of a profile. `replicas` is 0 while the brake holds, else 1; `stamp` is the start of validity of the certificate.
+/// All children of a profile. `replicas` is 0 while the brake holds, else 1.
 #[must_use]
-pub fn risk(
-    owner: &Owner,
-    settings: &Settings,
-    placement: &RolePlacement,
-    storage: &Storage,
-    replicas: i32,
-    stamp: &str,
-) -> RiskChildren {
+pub fn risk(owner: &Owner, settings: &Settings, placement: &RolePlacement, storage: &Storage, replicas: i32) -> RiskChildren {
     let name = names::risk(&owner.name);
     let (role, role_binding) = reader(owner, COMPONENT, &name, "riskprofiles");
     let words = ["tradewind-risk", "serve", "--namespace", &owner.namespace, "--profile", &owner.name, "--data", DATA_DIR];
     let process = Journaled {
         component: COMPONENT,
+        process: identity::Process::Risk,
         name: name.clone(),
         command: words.map(str::to_owned).to_vec(),
         share: share(placement, MEMORY_MIB),
@@ -53,7 +48,6 @@ pub fn risk(
         api_access: true,
         replicas,
         digest: String::new(),
-        stamp,
         traffic: Traffic {
             from: vec![Peer::RoleOfNamespace("execution"), Peer::RoleOfNamespace("policy"), Peer::Operator],
             to: vec![Peer::Dns, Peer::ApiServer],

@@ -1,6 +1,5 @@
 //! What a pass may use, and how a pass may end.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use k8s_openapi::jiff::Timestamp;
@@ -10,7 +9,7 @@ use super::apply::ApplyError;
 use crate::build::config::UnusableSpec;
 use crate::build::owner::NotStored;
 use crate::build::settings::Settings;
-use crate::runtime::authority::Authority;
+use crate::runtime::authority::CurrentAuthority;
 use crate::runtime::brake::Brake;
 use crate::runtime::caches::Caches;
 use crate::runtime::metrics::Metrics;
@@ -32,7 +31,7 @@ pub struct Context {
     /// Rejected pods.
     pub brake: Brake,
     /// Certificates.
-    pub authority: Arc<Authority>,
+    pub authority: CurrentAuthority,
     /// What children inherit.
     pub settings: Settings,
     /// Counters.

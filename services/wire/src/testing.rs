@@ -43,6 +43,14 @@ impl NatsServer {
         Self::start_with(named.chain(["--tlsverify".into()]).collect())
     }
 
+    /// The same with a configuration file, which says where it listens and keeps its streams.
+    ///
+    /// # Errors
+    /// As [`NatsServer::start`].
+    pub fn start_with_configuration(file: &Path) -> Result<Self, String> {
+        Self::start_with(vec!["--config".into(), file.into()])
+    }
+
     fn start_with(arguments: Vec<OsString>) -> Result<Self, String> {
         static NUMBER: AtomicU32 = AtomicU32::new(0);
         let program = std::env::var_os("TRADEWIND_NATS_SERVER").map_or_else(|| PathBuf::from(BUILT), PathBuf::from);

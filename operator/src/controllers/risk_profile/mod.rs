@@ -17,10 +17,9 @@ use tradewind_crds::validation::{join, validate_risk_profile};
 use tradewind_crds::{ConditionType, RiskProfile};
 use tradewind_wire::v1::{ProcessInfo, RiskStatus};
 
-use super::apply::{Applied, Apply, certificate_stamp};
+use super::apply::{Applied, Apply};
 use super::context::{Context, Next, PassError};
 use super::{pods, pool};
-use crate::build::certificates::{leaf, secret_name};
 use crate::build::owner::Owner;
 use crate::build::pod::GRPC_PORT;
 use crate::build::risk::{RiskChildren, risk};
@@ -119,9 +118,8 @@ async fn apply(
     now: Timestamp,
 ) -> Result<Applied<StatefulSet>, PassError> {
     let name = names::risk(&owner.name);
-    let stamp = certificate_stamp(context, &owner.namespace, &secret_name(&name), &leaf(&name, &owner.namespace), now);
     let replicas = i32::from(tripped.is_none_or(|tripped| tripped.pause.is_zero()));
-    let children = risk(owner, &context.settings, placement, &profile.spec.storage, replicas, &stamp);
+    let children = risk(owner, &context.settings, placement, &profile.spec.storage, replicas);
     let RiskChildren { role, role_binding, process, disruption_budget } = children;
     let ProcessChildren { service_account, certificate, service, stateful_set, network_policy } = process;
     let apply = Apply::new(context, owner, now);

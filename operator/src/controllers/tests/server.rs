@@ -109,6 +109,10 @@ impl Server {
 
     fn get(&self, path: &Path, uri: &str) -> Response<Body> {
         let state = self.state.lock().unwrap();
+        if !path.name.is_empty() {
+            let key = (path.plural.clone(), path.namespace.clone(), path.name.clone());
+            return state.objects.get(&key).map_or_else(|| refusal(404, "NotFound"), |object| answer(200, object));
+        }
         let node = uri.split("spec.nodeName%3D").nth(1).map(|rest| rest.split("%2C").next().unwrap().to_owned());
         let items: Vec<&Value> = state
             .objects

@@ -11,13 +11,13 @@ use tradewind_crds::{TradingPolicy, names};
 
 use super::dereference::World;
 use super::observe::Observed;
-use crate::build::certificates::{leaf, secret_name};
+use crate::build::certificates::secret_name;
 use crate::build::config::{BundleContent, UnusableSpec, bundle_json, trading_json};
 use crate::build::disruption::budget;
 use crate::build::inference::{Bundle, InferenceChildren, SharedChildren, inference, shared, shared_name};
 use crate::build::owner::Owner;
 use crate::build::trading::{ProcessChildren, Trading, TradingChildren, trading};
-use crate::controllers::apply::{Applied, Apply, ApplyError, certificate_stamp};
+use crate::controllers::apply::{Applied, Apply, ApplyError};
 use crate::controllers::context::{Context, PassError};
 use crate::plan::bundle::spec_of;
 use crate::plan::rollout::Plan;
@@ -52,7 +52,7 @@ pub(super) async fn apply(
         apply.ensure(network_policy).await?;
     }
     for revision in &plan.keep {
-        let bundle = bundle(policy, owner, context, observed, revision, now)?;
+        let bundle = bundle(policy, owner, observed, revision)?;
         let set = apply_inference(&apply, inference(owner, &context.settings, &bundle)).await?;
         done.inference.push((revision.bundle.clone(), set));
     }
@@ -61,13 +61,11 @@ pub(super) async fn apply(
     if let (true, Some(profile)) = (wanted, world.profile()) {
         let config = trading_json(owner, &policy.spec, &profile.spec)?;
         let execution = names::execution(&owner.name);
-        let stamps = [stamp(context, owner, &engine, now), stamp(context, owner, &execution, now)];
         let inputs = Trading {
             config: &config,
             execution: &policy.spec.placement.execution,
             storage: &policy.spec.storage,
             execution_replicas: observed.replicas(&execution),
-            certificate_stamps: [&stamps[0], &stamps[1]],
         };
         apply_trading(&apply, trading(owner, &context.settings, &inputs)).await?;
         apply.ensure(budget(owner, owner.name.clone())).await?;
@@ -79,24 +77,13 @@ pub(super) async fn apply(
     Ok(done)
 }
 
-fn stamp(context: &Context, owner: &Owner, process: &str, now: Timestamp) -> String {
-    certificate_stamp(context, &owner.namespace, &secret_name(process), &leaf(process, &owner.namespace), now)
-}
-
 /// Where the checkpoints of a bundle come from.
 fn uris(revision: &Revision) -> [String; 2] {
     [revision.strategic.uri.clone(), revision.tactical.uri.clone()]
 }
 
 /// The bundle of a revision, from the content that the revision was made of.
-fn bundle(
-    policy: &TradingPolicy,
-    owner: &Owner,
-    context: &Context,
-    observed: &Observed,
-    revision: &Revision,
-    now: Timestamp,
-) -> Result<Bundle, PassError> {
+fn bundle(policy: &TradingPolicy, owner: &Owner, observed: &Observed, revision: &Revision) -> Result<Bundle, PassError> {
     let spec = spec_of(&policy.spec, revision)?;
     let name = names::inference(&owner.name, &revision.bundle);
     let content = BundleContent {
@@ -118,7 +105,6 @@ fn bundle(
         config,
         uris: uris(revision).to_vec(),
         replicas: observed.replicas(&name),
-        certificate_stamp: stamp(context, owner, &name, now),
     })
 }
 

@@ -14,6 +14,7 @@ use tradewind_wire::hot::{EngineEnded, HotEngine};
 use tradewind_wire::pinning::{Pinning, PinningError};
 use tradewind_wire::probes::{self, ProbeError, Readiness};
 use tradewind_wire::process::Describe;
+use tradewind_wire::renewal::Renewal;
 use tradewind_wire::server::{BoundServer, ServerError};
 use tradewind_wire::telemetry::{Metrics, TelemetryError};
 use tradewind_wire::tls::Security;
@@ -134,7 +135,7 @@ impl Running {
 pub async fn serve(options: Options, seen: watch::Receiver<Option<Seen>>, stop: CancellationToken) -> Result<(), ServeError> {
     let (readiness, metrics) = (Readiness::new(), Metrics::new()?);
     readiness.hold("profile", "no valid RiskProfile has been read yet");
-    let server = BoundServer::bind(options.listen, options.security).await?;
+    let server = BoundServer::bind(options.listen, options.security).await?.renewing(Renewal::told(&readiness, &metrics));
     let probes = probes::serve(options.http, probes::router(readiness.clone(), metrics.clone()), stop.clone());
     let describe = Describe::new("risk", "", options.pinning.clone(), readiness.clone());
     let running = async {

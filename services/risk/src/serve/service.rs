@@ -9,6 +9,7 @@ use opentelemetry::metrics::{Counter, Histogram};
 use tokio::sync::watch;
 use tonic::{Request, Response, Status};
 use tradewind_wire::hot::EngineEnded;
+use tradewind_wire::identity::caller_of;
 use tradewind_wire::telemetry::Metrics;
 use tradewind_wire::v1;
 use tradewind_wire::v1::risk_server::{Risk, RiskServer};
@@ -72,6 +73,7 @@ fn answer<T>(outcome: Result<Result<T, RiskError>, EngineEnded>) -> Result<Respo
 #[tonic::async_trait]
 impl Risk for Service {
     async fn acquire(&self, request: Request<v1::AcquireRequest>) -> Result<Response<v1::AcquireReply>, Status> {
+        caller_of(&request)?.speaks_for(&request.get_ref().policy)?;
         let request = request.into_inner();
         tracing::info!(policy = request.policy, "the account is acquired");
         answer(self.running.call(move |engine| engine.acquire(&request)).await)

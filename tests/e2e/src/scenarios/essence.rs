@@ -36,7 +36,6 @@ const FLEETING: [&str; 31] = [
     "resourceVersion",
     "startedAt",
     "stepStartedAt",
-    "tradewind.dev/certificate-not-before",
     "tradewind.dev/not-after",
     "tradewind.dev/not-before",
     "uid",
