@@ -111,6 +111,11 @@ impl World {
     }
 
     async fn client(&self, uri: &str) -> Result<(Client, mpsc::UnboundedReceiver<String>), String> {
+        self.claiming(uri, None).await
+    }
+
+    /// A client that also says in words who it is.
+    async fn claiming(&self, uri: &str, user: Option<&str>) -> Result<(Client, mpsc::UnboundedReceiver<String>), String> {
         tradewind_wire::tls::install_provider();
         let files = self.authority.directory("localhost", uri);
         let (told, errors) = mpsc::unbounded_channel();
@@ -127,6 +132,10 @@ impl World {
                     }
                 }
             });
+        let options = match user {
+            Some(user) => options.user_and_password(user.to_owned(), String::new()),
+            None => options,
+        };
         let client = options.connect(format!("tls://localhost:{}", self.server.port())).await;
         client.map(|client| (client, errors)).map_err(|error| error.to_string())
     }
@@ -134,14 +143,15 @@ impl World {
 
 /// Whether the server lets it happen. A refusal is an error that names the subject; the server answers in order, so that
 /// one about a subject that nobody may use shows that none came for what was sent before.
-async fn attempt(client: &Client, errors: &mut mpsc::UnboundedReceiver<String>, what: Try) -> bool {
+async fn attempt(client: &Client, errors: &mut mpsc::UnboundedReceiver<String>, what: Try, number: usize) -> bool {
     const MARKER: &str = "tradewind.nobody.may";
     let (subject, mut answers) = match what {
-        Try::Listen(subject) => (subject, client.subscribe(subject).await.unwrap()),
+        Try::Listen(subject) => (subject.to_owned(), client.subscribe(subject).await.unwrap()),
         Try::Ask(subject, payload) => {
-            let inbox = client.new_inbox();
+            let own = |text: &str| text.replace("reader", &format!("reader{number}"));
+            let (subject, inbox) = (own(subject), client.new_inbox());
             let answers = client.subscribe(inbox.clone()).await.unwrap();
-            client.publish_with_reply(subject, inbox, payload.into()).await.unwrap();
+            client.publish_with_reply(subject.clone(), inbox, own(payload).into()).await.unwrap();
             (subject, answers)
         }
     };
@@ -174,7 +184,7 @@ async fn every_identity_on_every_subject() {
         feed.send(&bar, 0).await.unwrap().acknowledged().await.unwrap();
     }
     println!();
-    for (name, uri) in IDENTITIES {
+    for (number, (name, uri)) in IDENTITIES.into_iter().enumerate() {
         let column = match name {
             "market" => Some(0),
             "policy" | "inference" | "risk" | "policy, other namespace" => Some(1),
@@ -183,13 +193,20 @@ async fn every_identity_on_every_subject() {
         let connected = world.client(uri).await;
         let Some(column) = column else {
             let error = connected.err().unwrap_or_else(|| panic!("{name} was let in"));
+            for user in ["CN=policy,O=tradewind", MARKET] {
+                assert!(world.claiming(uri, Some(user)).await.is_err(), "{name} was let in because it said {user}");
+            }
             println!("{name}: no connection ({error})");
             continue;
         };
-        let (client, mut errors) = connected.unwrap();
+        let (client, mut errors) = if column == 1 {
+            world.claiming(uri, Some(MARKET)).await.unwrap() // words change nothing
+        } else {
+            connected.unwrap()
+        };
         println!("{name}:");
         for (what, subject, market, reader) in TRIES {
-            let allowed = attempt(&client, &mut errors, subject).await;
+            let allowed = attempt(&client, &mut errors, subject, number).await;
             println!("    {:<36} {}", what, if allowed { "yes" } else { "refused" });
             assert_eq!(allowed, if column == 0 { market } else { reader }, "{name}: {what}");
         }
@@ -239,6 +256,17 @@ async fn a_reader_cannot_have_bars_delivered_into_another_feed() {
             error = errors.recv() => println!("{target}: {error:?}"),
         }
     }
+    // A consumer of the same kind that delivers to its owner shows when both bars went out.
+    let inbox = client.new_inbox();
+    let mut delivered = client.subscribe(inbox.clone()).await.unwrap();
+    let honest = format!(
+        r#"{{"stream_name":"BARS_DEFAULT","config":{{"name":"honest","deliver_subject":"{inbox}","deliver_policy":"all","ack_policy":"none","replay_policy":"instant","mem_storage":true,"inactive_threshold":60000000000}}}}"#
+    );
+    client.request("$JS.API.CONSUMER.CREATE.BARS_DEFAULT.honest", honest.into()).await.unwrap();
     feeds[0].send(&v1::Bar { index: 1, ..bar.clone() }, 1).await.unwrap().acknowledged().await.unwrap();
-    assert_eq!(feeds[1].head().await.unwrap().last, 0, "nothing was written into the other feed");
+    for _ in 0..2 {
+        tokio::time::timeout(LIMIT, futures::StreamExt::next(&mut delivered)).await.unwrap().unwrap();
+    }
+    let other = feeds[1].head().await.expect("the other stream is still there");
+    assert_eq!(other.last, 0, "nothing was written into the other feed");
 }
