@@ -1,6 +1,8 @@
 //! The Secrets of the operator's own namespace: the root, and certificates of processes that the chart starts; and the
 //! operator's own certificate, which is in no Secret.
 
+use std::collections::BTreeMap;
+
 use k8s_openapi::api::core::v1::{Pod, Secret};
 use k8s_openapi::jiff::Timestamp;
 use kube::api::{ListParams, ObjectMeta};
@@ -48,7 +50,7 @@ pub enum CertificateError {
 pub struct OwnCertificate {
     request: LeafRequest,
     issued_for: String,
-    annotations: std::collections::BTreeMap<String, String>,
+    annotations: BTreeMap<String, String>,
     material: TlsMaterial,
 }
 

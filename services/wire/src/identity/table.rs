@@ -14,7 +14,7 @@ pub enum Owner {
     /// The owner of the server itself, in its namespace.
     SameAsServer,
     /// Any owner of the server's namespace; the message names a policy, and the handler holds it against the caller
-    /// with [`Caller::speaks_for`](super::Caller::speaks_for).
+    /// (`Caller::speaks_for`).
     NamedInMessage,
 }
 
