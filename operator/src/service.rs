@@ -11,6 +11,7 @@ use kube::{Api, Client, Config, ResourceExt};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
+use tradewind_wire::identity::Process;
 use tradewind_wire::probes::{self, ProbeError, Readiness};
 use tradewind_wire::telemetry::{self, LogFormat, TelemetryError};
 
@@ -18,10 +19,10 @@ use crate::build::certificates::{leaf, secret_name};
 use crate::build::settings::Settings;
 use crate::controllers::context::Context;
 use crate::controllers::{accounts, drive, model_checkpoint, pods, risk_profile, trading_policy};
-use crate::runtime::authority::{Authority, AuthorityError};
+use crate::runtime::authority::{AuthorityError, CurrentAuthority};
 use crate::runtime::brake::Brake;
 use crate::runtime::caches::{Caches, Queues, Scope, Triggers, watch_all};
-use crate::runtime::certificates::{self, CHART_PROCESSES, CertificateError};
+use crate::runtime::certificates::{self, CHART_PROCESSES, CertificateError, OwnCertificate};
 use crate::runtime::crd_check::wait_for_resources;
 use crate::runtime::leadership::{Elector, Leadership};
 use crate::runtime::lease::LeaseTerms;
@@ -34,6 +35,10 @@ use crate::runtime::writes::Writes;
 pub const LEASE: &str = "tradewind-operator";
 /// Passes under way may take this long after a signal.
 const DRAIN: Duration = Duration::from_secs(5);
+/// Time between two looks at the certificates of the operator's namespace.
+const LOOK: Duration = Duration::from_secs(30);
+/// Looks after which everything is looked at.
+const LOOKS_AN_HOUR: u64 = 120;
 
 /// Runs Tradewind's resources on Kubernetes.
 #[derive(Debug, Parser)]
@@ -200,8 +205,9 @@ async fn work(
 ) -> Result<(), RunError> {
     let writes = Writes::new(client.clone(), leadership, metrics.clone());
     let now = Timestamp::now();
-    let authority = Arc::new(certificates::root(&writes, &args.namespace, now).await?);
-    chart_certificates(&writes, &authority, &args.namespace).await?;
+    let authority = CurrentAuthority::new(certificates::root(&writes, &args.namespace, None, now).await?);
+    certificates::restart_outdated_bus(&writes, &args.namespace).await?;
+    chart_certificates(&writes, &authority, &args.namespace, now).await?;
     let group_version = format!("{}/{}", tradewind_crds::GROUP, tradewind_crds::VERSION);
     tokio::select! {
         () = wait_for_resources(&client, &group_version, &["tradingpolicies", "riskprofiles", "modelcheckpoints"]) => {}
@@ -214,9 +220,18 @@ async fn work(
     watch_all(&client, scope, &caches, writers, &triggers, &brake, tasks);
     let (status, writer) = StatusWriter::new(writes.clone(), metrics.clone(), &args.identity);
     tasks.spawn(writer);
-    let own = authority.issue(&leaf("tradewind-operator", &args.namespace), now)?;
-    let polls = Polls::new(grpc_dialer(&own), metrics.clone());
-    tasks.spawn(every_hour(args.namespace.clone(), writes.clone(), Arc::clone(&authority), caches.clone(), triggers.clone()));
+    let request = leaf(Process::Operator, &args.namespace, "tradewind-operator", "tradewind-operator");
+    let own = OwnCertificate::issue(&authority.get(), request, now)?;
+    let polls = Polls::new(grpc_dialer(own.security()), metrics.clone());
+    let care = Care {
+        namespace: args.namespace.clone(),
+        writes: writes.clone(),
+        authority: authority.clone(),
+        own,
+        caches: caches.clone(),
+        triggers: triggers.clone(),
+    };
+    tasks.spawn(care.run());
     tasks.spawn(polls.clone().run(move |(kind, namespace, name)| match *kind {
         "TradingPolicy" => triggers.policy(namespace, name),
         _ => triggers.profile(namespace, name),
@@ -240,28 +255,62 @@ async fn work(
     Ok(())
 }
 
-async fn chart_certificates(writes: &Writes, authority: &Authority, namespace: &str) -> Result<(), CertificateError> {
-    certificates::restart_outdated_bus(writes, namespace).await?;
-    for process in CHART_PROCESSES {
-        let request = leaf(process, namespace);
-        certificates::issue(writes, authority, namespace, &request, &secret_name(process), Timestamp::now()).await?;
+async fn chart_certificates(
+    writes: &Writes,
+    authority: &CurrentAuthority,
+    namespace: &str,
+    now: Timestamp,
+) -> Result<(), CertificateError> {
+    for (process, name) in CHART_PROCESSES {
+        let request = leaf(process, namespace, name, name);
+        certificates::issue(writes, &authority.get(), namespace, &request, &secret_name(name), now).await?;
     }
     Ok(())
 }
 
-/// Certificates come of age without any event, and a missed event is made good: once an hour everything is looked at, which
-/// writes nothing when nothing is due.
-async fn every_hour(namespace: String, writes: Writes, authority: Arc<Authority>, caches: Caches, triggers: Triggers) {
-    loop {
-        tokio::time::sleep(Duration::from_secs(3600)).await;
-        if let Err(error) = chart_certificates(&writes, &authority, &namespace).await {
-            warn!(%error, "certificates of the operator's namespace; they are looked at again in an hour");
+/// Looks after certificates: they come of age without any event, and Secrets of the operator's own namespace are not watched.
+struct Care {
+    namespace: String,
+    writes: Writes,
+    authority: CurrentAuthority,
+    own: OwnCertificate,
+    caches: Caches,
+    triggers: Triggers,
+}
+
+impl Care {
+    /// Looks at the Secrets of this namespace twice a minute, so that a deleted one comes back, and at everything once an
+    /// hour, which also makes good a missed event. Writes nothing when nothing is due.
+    async fn run(mut self) {
+        for round in 1_u64.. {
+            tokio::time::sleep(LOOK).await;
+            let hour = round % LOOKS_AN_HOUR == 0;
+            match self.look(hour, Timestamp::now()).await {
+                Ok(changed) if changed || hour => self.wake_all(),
+                Ok(_) => {}
+                Err(error) => warn!(%error, "certificates of the operator's namespace; they are looked at again in {LOOK:?}"),
+            }
         }
-        for policy in caches.policies.list(|_| true) {
-            triggers.policy(&policy.namespace().unwrap_or_default(), &policy.name_any());
+    }
+
+    /// One look; whether the authority is another one, which concerns every certificate.
+    async fn look(&mut self, hour: bool, now: Timestamp) -> Result<bool, CertificateError> {
+        let known = self.authority.get();
+        let changed = self.authority.set(certificates::root(&self.writes, &self.namespace, Some(&known), now).await?);
+        self.own.renew(&self.authority.get(), now)?;
+        if hour {
+            certificates::restart_outdated_bus(&self.writes, &self.namespace).await?;
         }
-        for profile in caches.profiles.list(|_| true) {
-            triggers.profile(&profile.namespace().unwrap_or_default(), &profile.name_any());
+        chart_certificates(&self.writes, &self.authority, &self.namespace, now).await?;
+        Ok(changed)
+    }
+
+    fn wake_all(&self) {
+        for policy in self.caches.policies.list(|_| true) {
+            self.triggers.policy(&policy.namespace().unwrap_or_default(), &policy.name_any());
+        }
+        for profile in self.caches.profiles.list(|_| true) {
+            self.triggers.profile(&profile.namespace().unwrap_or_default(), &profile.name_any());
         }
     }
 }

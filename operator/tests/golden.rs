@@ -58,7 +58,7 @@ impl Documents {
         self.add(&certificate.secret);
         self.0.push_str(&format!(
             "# certificate of {}: {}\n",
-            certificate.request.subject,
+            certificate.request.identity().unwrap(),
             certificate.request.dns_names.join(", ")
         ));
     }
@@ -111,7 +111,6 @@ fn bundle(placement: RolePlacement) -> Bundle {
         config: bundle_json(&content).unwrap(),
         uris: vec![strategic.uri.clone(), tactical.uri.clone()],
         replicas: 1,
-        certificate_stamp: "2026-01-01T00:00:00Z".into(),
     }
 }
 
@@ -143,7 +142,6 @@ fn processes_that_trade() {
         execution: &policy.spec.placement.execution,
         storage: &policy.spec.storage,
         execution_replicas: 1,
-        certificate_stamps: ["2026-01-01T00:00:00Z", "2026-01-02T00:00:00Z"],
     };
     let TradingChildren { config_map, role, role_binding, policy, execution } = trading(&owner, &settings(), &inputs);
     let mut documents = Documents::default();
@@ -170,13 +168,7 @@ fn risk_service() {
         Share { policy: "indices", spec: &indices, instruments: indices.instruments.iter().collect() },
         Share { policy: "metals", spec: &metals, instruments: metals.instruments.iter().collect() },
     ];
-    let gate = Gate {
-        account: &account_json(&profile().spec, &shares),
-        placement: &placement,
-        storage: &storage,
-        replicas: 1,
-        certificate_stamp: "2026-01-01T00:00:00Z",
-    };
+    let gate = Gate { account: &account_json(&profile().spec, &shares), placement: &placement, storage: &storage, replicas: 1 };
     let RiskChildren { config_map, role, role_binding, process, disruption_budget } = risk(&owner, &settings(), &gate);
     let mut documents = Documents::default();
     documents.add(&config_map);
@@ -210,7 +202,6 @@ fn policies_and_instruments_that_come_and_go_do_not_restart_the_risk_service() {
             placement: &placement,
             storage: &storage,
             replicas: 1,
-            certificate_stamp: "2026-01-01T00:00:00Z",
         };
         risk(&owner, &settings(), &gate)
     };

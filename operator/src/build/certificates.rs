@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use k8s_openapi::api::core::v1::Secret;
 use tradewind_crds::names;
+use tradewind_wire::identity::Process;
 
 use super::owner::Owner;
 use crate::runtime::authority::LeafRequest;
@@ -13,7 +14,7 @@ use crate::runtime::authority::LeafRequest;
 pub struct Certificate {
     /// Metadata of the Secret; its data are filled when it is issued.
     pub secret: Secret,
-    /// Names that the certificate carries.
+    /// Process and hosts that the certificate names.
     pub request: LeafRequest,
 }
 
@@ -23,21 +24,24 @@ pub fn secret_name(process: &str) -> String {
     format!("{process}-tls")
 }
 
-/// The certificate of a process that is reached through the Service `process`.
+/// The certificate of a process of `owner` that is reached through the Service `service`.
 #[must_use]
-pub fn certificate(owner: &Owner, process: &str, labels: BTreeMap<String, String>) -> Certificate {
+pub fn certificate(owner: &Owner, process: Process, service: &str, labels: BTreeMap<String, String>) -> Certificate {
     Certificate {
-        secret: Secret { metadata: owner.metadata(secret_name(process), labels), ..Secret::default() },
-        request: leaf(process, &owner.namespace),
+        secret: Secret { metadata: owner.metadata(secret_name(service), labels), ..Secret::default() },
+        request: leaf(process, &owner.namespace, &owner.name, service),
     }
 }
 
-/// Names of a Service inside its cluster, and `localhost` for port forwarding.
+/// A process of the policy, profile or release called `name`, and the names of its Service inside its cluster; `localhost`
+/// is for port forwarding.
 #[must_use]
-pub fn leaf(service: &str, namespace: &str) -> LeafRequest {
+pub fn leaf(process: Process, namespace: &str, name: &str, service: &str) -> LeafRequest {
     let host = names::service_host(service, namespace);
     LeafRequest {
-        subject: format!("{service}.{namespace}"),
+        process,
+        namespace: namespace.to_owned(),
+        name: name.to_owned(),
         dns_names: vec![
             service.to_owned(),
             format!("{service}.{namespace}"),

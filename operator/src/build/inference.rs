@@ -7,6 +7,7 @@ use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
 use std::collections::BTreeMap;
 use tradewind_crds::names;
 use tradewind_crds::placement::{CpuMode, RolePlacement};
+use tradewind_wire::identity;
 
 use super::access::service_account;
 use super::certificates::{Certificate, certificate, secret_name};
@@ -38,8 +39,6 @@ pub struct Bundle {
     pub uris: Vec<String>,
     /// 0 while the brake holds, else 1.
     pub replicas: i32,
-    /// Start of validity of its certificate: another one restarts the pod.
-    pub certificate_stamp: String,
 }
 
 /// What the inference of all bundles of a policy shares.
@@ -120,7 +119,7 @@ pub fn inference(owner: &Owner, settings: &Settings, bundle: &Bundle) -> Inferen
     };
     let shell = Shell {
         labels: labels.clone(),
-        annotations: BTreeMap::from([(pod::CERTIFICATE_STAMP.to_owned(), bundle.certificate_stamp.clone())]),
+        annotations: BTreeMap::new(),
         service_account: shared_name(&owner.name),
         api_access: false,
         tls_secret: secret_name(&name),
@@ -138,7 +137,7 @@ pub fn inference(owner: &Owner, settings: &Settings, bundle: &Bundle) -> Inferen
     };
     InferenceChildren {
         config_map: bundle_config_map(owner, config_name, labels.clone(), &bundle.config),
-        certificate: certificate(owner, &name, labels.clone()),
+        certificate: certificate(owner, identity::Process::Inference, &name, labels.clone()),
         service: service(owner, &name, labels, selector, false),
         stateful_set: stateful_set(owner, workload),
     }

@@ -17,8 +17,6 @@ pub const DEDICATED: &str = "tradewind.dev/dedicated";
 pub const PINNED: &str = "tradewind.dev/pinned";
 /// Annotation of pod templates: digest of the configuration that the pod read at its start.
 pub const CONFIG_DIGEST: &str = "tradewind.dev/config-digest";
-/// Annotation of pod templates: start of validity of the certificate that the pod read at its start.
-pub const CERTIFICATE_STAMP: &str = "tradewind.dev/certificate-not-before";
 /// gRPC port of every process.
 pub const GRPC_PORT: i32 = 9000;
 /// HTTP port of every process: probes and metrics.

@@ -7,6 +7,7 @@ use k8s_openapi::api::policy::v1::PodDisruptionBudget;
 use k8s_openapi::api::rbac::v1::{Role, RoleBinding};
 use tradewind_crds::names;
 use tradewind_crds::placement::{RolePlacement, Storage};
+use tradewind_wire::identity;
 
 use super::access::{also_reading, reader};
 use super::disruption::budget;
@@ -36,8 +37,6 @@ pub struct Gate<'a> {
     pub storage: &'a Storage,
     /// 0 while the brake holds, else 1.
     pub replicas: i32,
-    /// Start of validity of the certificate.
-    pub certificate_stamp: &'a str,
 }
 
 /// Children of a RiskProfile.
@@ -77,6 +76,7 @@ pub fn risk(owner: &Owner, settings: &Settings, gate: &Gate<'_>) -> RiskChildren
     ];
     let process = Journaled {
         component: COMPONENT,
+        process: identity::Process::Risk,
         name: name.clone(),
         command: words.map(str::to_owned).to_vec(),
         share: share(gate.placement, MEMORY_MIB),
@@ -84,7 +84,6 @@ pub fn risk(owner: &Owner, settings: &Settings, gate: &Gate<'_>) -> RiskChildren
         api_access: true,
         replicas: gate.replicas,
         digest: String::new(),
-        stamp: gate.certificate_stamp,
         traffic: Traffic {
             from: vec![Peer::RoleOfNamespace("execution"), Peer::RoleOfNamespace("policy"), Peer::Operator],
             to: vec![Peer::Dns, Peer::Bus { port: settings.nats_port() }, Peer::ApiServer],

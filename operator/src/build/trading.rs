@@ -9,6 +9,7 @@ use k8s_openapi::api::rbac::v1::{Role, RoleBinding};
 use sha2::{Digest, Sha256};
 use tradewind_crds::names;
 use tradewind_crds::placement::{RolePlacement, Storage};
+use tradewind_wire::identity;
 
 use super::access::{reader, service_account};
 use super::certificates::{Certificate, certificate, secret_name};
@@ -38,8 +39,6 @@ pub struct Trading<'a> {
     pub storage: &'a Storage,
     /// 0 while the brake holds execution, else 1.
     pub execution_replicas: i32,
-    /// Start of validity of the certificates: policy, execution.
-    pub certificate_stamps: [&'a str; 2],
 }
 
 /// A process with a journal and its surroundings.
@@ -83,6 +82,7 @@ pub fn trading(owner: &Owner, settings: &Settings, inputs: &Trading<'_>) -> Trad
     let words = |all: &[&str]| all.iter().map(|word| (*word).to_owned()).collect::<Vec<_>>();
     let policy = Journaled {
         component: POLICY,
+        process: identity::Process::Policy,
         name: policy_name,
         command: words(&[
             "tradewind-policy",
@@ -103,7 +103,6 @@ pub fn trading(owner: &Owner, settings: &Settings, inputs: &Trading<'_>) -> Trad
         api_access: true,
         replicas: 1,
         digest: digest.clone(),
-        stamp: inputs.certificate_stamps[0],
         traffic: Traffic {
             from: vec![Peer::Operator],
             to: vec![
@@ -118,6 +117,7 @@ pub fn trading(owner: &Owner, settings: &Settings, inputs: &Trading<'_>) -> Trad
     };
     let execution = Journaled {
         component: EXECUTION,
+        process: identity::Process::Execution,
         name: names::execution(&owner.name),
         command: words(&["tradewind-execution", "serve", "--config-file", &config, "--data", DATA_DIR]),
         share: share(inputs.execution, MEMORY_MIB),
@@ -125,7 +125,6 @@ pub fn trading(owner: &Owner, settings: &Settings, inputs: &Trading<'_>) -> Trad
         api_access: false,
         replicas: inputs.execution_replicas,
         digest,
-        stamp: inputs.certificate_stamps[1],
         traffic: Traffic { from: vec![Peer::Role(POLICY), Peer::Operator], to: vec![Peer::Dns, Peer::RoleOfNamespace("risk")] },
     };
     TradingChildren {
@@ -145,6 +144,7 @@ pub fn trading(owner: &Owner, settings: &Settings, inputs: &Trading<'_>) -> Trad
 #[derive(Clone, Debug)]
 pub(super) struct Journaled<'a> {
     pub(super) component: &'static str,
+    pub(super) process: identity::Process,
     pub(super) name: String,
     pub(super) command: Vec<String>,
     pub(super) share: Share,
@@ -152,22 +152,18 @@ pub(super) struct Journaled<'a> {
     pub(super) api_access: bool,
     pub(super) replicas: i32,
     pub(super) digest: String,
-    pub(super) stamp: &'a str,
     pub(super) traffic: Traffic,
 }
 
-pub(super) fn journaled(owner: &Owner, settings: &Settings, storage: &Storage, process: Journaled<'_>) -> ProcessChildren {
-    let Journaled { component, name, command, share, config_map, api_access, replicas, digest, stamp, traffic } = process;
+pub(super) fn journaled(owner: &Owner, settings: &Settings, storage: &Storage, journaled: Journaled<'_>) -> ProcessChildren {
+    let Journaled { component, process, name, command, share, config_map, api_access, replicas, digest, traffic } = journaled;
     let labels = owner.labels(component, &[]);
     let selector = names::selector(component, &owner.name);
     let mut mounts = vec![pod::writable("data", DATA_DIR)];
     mounts.extend(config_map.map(|_| pod::read_only("config", CONFIG_DIR)));
     let shell = Shell {
         labels: labels.clone(),
-        annotations: BTreeMap::from([
-            (pod::CONFIG_DIGEST.to_owned(), digest),
-            (pod::CERTIFICATE_STAMP.to_owned(), stamp.to_owned()),
-        ]),
+        annotations: BTreeMap::from([(pod::CONFIG_DIGEST.to_owned(), digest)]),
         service_account: name.clone(),
         api_access,
         tls_secret: secret_name(&name),
@@ -186,7 +182,7 @@ pub(super) fn journaled(owner: &Owner, settings: &Settings, storage: &Storage, p
     };
     ProcessChildren {
         service_account: service_account(owner, component, &name),
-        certificate: certificate(owner, &name, labels.clone()),
+        certificate: certificate(owner, process, &name, labels.clone()),
         service: service(owner, &name, labels.clone(), selector.clone(), true),
         stateful_set: stateful_set(owner, workload),
         network_policy: network_policy(owner, &name, labels, selector, &traffic, &settings.operator_namespace),

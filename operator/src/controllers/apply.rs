@@ -12,7 +12,7 @@ use super::context::Context;
 use super::differs::{differs, stamp};
 use crate::build::certificates::Certificate;
 use crate::build::owner::Owner;
-use crate::runtime::authority::{AuthorityError, ISSUED_FOR, LeafRequest, NOT_BEFORE, due};
+use crate::runtime::authority::{AuthorityError, ISSUED_FOR, LeafRequest, due};
 use crate::runtime::caches::Kept;
 use crate::runtime::writes::{WriteError, Written};
 
@@ -132,7 +132,7 @@ impl<'a> Apply<'a> {
                 return Ok(());
             }
         }
-        self.context.authority.fill(&mut secret, &request, self.now)?;
+        self.context.authority.get().fill(&mut secret, &request, self.now)?;
         let written = self.context.writes.apply(&secret).await?;
         cache.wrote(metadata_of(written));
         Ok(())
@@ -188,22 +188,9 @@ impl<'a> Apply<'a> {
     }
 }
 
-/// Start of validity of the certificate that the process will have: that of the stored one while it is current, else that of
-/// the one that this reconcile issues. It is an annotation of the pod, so a renewed certificate restarts it.
-#[must_use]
-pub fn certificate_stamp(context: &Context, namespace: &str, secret: &str, request: &LeafRequest, now: Timestamp) -> String {
-    context
-        .caches
-        .secrets
-        .get(namespace, secret)
-        .filter(|stored| current(context, stored, request, now))
-        .and_then(|stored| stored.annotations().get(NOT_BEFORE).cloned())
-        .unwrap_or_else(|| context.authority.valid_from(now))
-}
-
 fn current(context: &Context, stored: &PartialObjectMeta<Secret>, request: &LeafRequest, now: Timestamp) -> bool {
     let annotations = stored.annotations();
-    annotations.get(ISSUED_FOR) == Some(&context.authority.issued_for(request)) && !due(annotations, now)
+    annotations.get(ISSUED_FOR) == Some(&context.authority.get().issued_for(request)) && !due(annotations, now)
 }
 
 fn metadata_of(secret: Secret) -> PartialObjectMeta<Secret> {

@@ -1,11 +1,10 @@
 //! What a reconcile may use.
 
-use std::sync::Arc;
 
 use k8s_openapi::jiff::Timestamp;
 
 use crate::build::settings::Settings;
-use crate::runtime::authority::Authority;
+use crate::runtime::authority::CurrentAuthority;
 use crate::runtime::brake::Brake;
 use crate::runtime::caches::Caches;
 use crate::runtime::metrics::Metrics;
@@ -27,7 +26,7 @@ pub struct Context {
     /// Rejected pods.
     pub brake: Brake,
     /// Certificates.
-    pub authority: Arc<Authority>,
+    pub authority: CurrentAuthority,
     /// What children inherit.
     pub settings: Settings,
     /// Counters.

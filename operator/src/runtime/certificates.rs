@@ -1,4 +1,7 @@
-//! The Secrets of the operator's own namespace: the root, and certificates of processes that the chart starts.
+//! The Secrets of the operator's own namespace: the root, and certificates of processes that the chart starts; and the
+//! operator's own certificate, which is in no Secret.
+
+use std::collections::BTreeMap;
 
 use k8s_openapi::api::core::v1::{Pod, Secret};
 use k8s_openapi::jiff::Timestamp;
@@ -6,14 +9,16 @@ use kube::api::{ListParams, ObjectMeta};
 use kube::{Api, ResourceExt};
 use tracing::info;
 use tradewind_crds::FIELD_MANAGER;
+use tradewind_wire::identity::Process;
+use tradewind_wire::tls::{Pem, Security, TlsError, TlsMaterial};
 
-use super::authority::{Authority, AuthorityError, CLOCK_SKEW, ISSUED_FOR, LeafRequest, NOT_BEFORE, due};
+use super::authority::{Authority, AuthorityError, CLOCK_SKEW, ISSUED_FOR, Leaf, LeafRequest, NOT_BEFORE, due};
 use super::writes::{WriteError, Writes};
 
 /// Secret of the root.
 pub const ROOT_SECRET: &str = "tradewind-authority";
 /// Processes of the chart, each with a Secret `<name>-tls`.
-pub const CHART_PROCESSES: [&str; 2] = ["tradewind-nats", "tradewind-market"];
+pub const CHART_PROCESSES: [(Process, &str); 2] = [(Process::Nats, "tradewind-nats"), (Process::Market, "tradewind-market")];
 
 /// Pod of the chart's event bus, and Secret of its certificate.
 const BUS: (&str, &str) = ("tradewind-nats-0", "tradewind-nats-tls");
@@ -35,33 +40,92 @@ pub enum CertificateError {
     /// A certificate cannot be made.
     #[error(transparent)]
     Authority(#[from] AuthorityError),
+    /// The operator's own certificate cannot be used.
+    #[error(transparent)]
+    Tls(#[from] TlsError),
+}
+
+/// The operator's own certificate: it calls processes, and is in no Secret.
+#[derive(Debug)]
+pub struct OwnCertificate {
+    request: LeafRequest,
+    issued_for: String,
+    annotations: BTreeMap<String, String>,
+    material: TlsMaterial,
+}
+
+impl OwnCertificate {
+    /// Issues the first one.
+    ///
+    /// # Errors
+    /// [`CertificateError`].
+    pub fn issue(authority: &Authority, request: LeafRequest, now: Timestamp) -> Result<Self, CertificateError> {
+        let leaf = authority.issue(&request, now)?;
+        let (issued_for, annotations) = (authority.issued_for(&request), leaf.annotations());
+        let material = TlsMaterial::from_pem(pem(leaf), now.into())?;
+        Ok(Self { request, issued_for, annotations, material })
+    }
+
+    /// What clients share; it follows every renewal.
+    #[must_use]
+    pub fn security(&self) -> Security {
+        Security::Mutual(self.material.clone())
+    }
+
+    /// Issues another one when this one is due or the authority has changed; whether it did.
+    ///
+    /// # Errors
+    /// [`CertificateError`]; the former one stays.
+    pub fn renew(&mut self, authority: &Authority, now: Timestamp) -> Result<bool, CertificateError> {
+        let issued_for = authority.issued_for(&self.request);
+        if issued_for == self.issued_for && !due(&self.annotations, now) {
+            return Ok(false);
+        }
+        let leaf = authority.issue(&self.request, now)?;
+        let annotations = leaf.annotations();
+        self.material.replace(pem(leaf), now.into())?;
+        (self.issued_for, self.annotations) = (issued_for, annotations);
+        Ok(true)
+    }
+}
+
+fn pem(leaf: Leaf) -> Pem {
+    Pem { ca: leaf.ca, certificate: leaf.certificate, key: leaf.key }
 }
 
 /// The root of this installation: the one in its Secret, or a new one when there is none or it is past two thirds of its life.
+/// `known` is the one of the last look: when its Secret was deleted, the new root replaces it without a break.
 ///
 /// # Errors
 /// [`CertificateError`].
-pub async fn root(writes: &Writes, namespace: &str, now: Timestamp) -> Result<Authority, CertificateError> {
+pub async fn root(
+    writes: &Writes,
+    namespace: &str,
+    known: Option<&Authority>,
+    now: Timestamp,
+) -> Result<Authority, CertificateError> {
     let stored = read(writes, namespace, ROOT_SECRET).await?;
-    if let Some(secret) = stored.as_ref().filter(|secret| !due(secret.annotations(), now)) {
-        return Ok(Authority::from_secret(secret)?);
-    }
-    let (authority, mut secret) = Authority::generate(stored.as_ref(), now)?;
+    let (former, exists) = match &stored {
+        Some(secret) if due(secret.annotations(), now) => (Some(&Authority::from_secret(secret, now)?), true),
+        Some(secret) => return Ok(Authority::from_secret(secret, now)?),
+        None => (known, false),
+    };
+    let (authority, mut secret) = Authority::generate(former, now)?;
     secret.metadata = ObjectMeta { annotations: secret.metadata.annotations.take(), ..metadata(namespace, ROOT_SECRET) };
-    if stored.is_some() {
+    if exists {
         writes.apply(&secret).await?;
         info!(secret = ROOT_SECRET, "the certificate authority was renewed; the former one stays trusted");
         return Ok(authority);
     }
     match writes.create(&secret).await {
         Ok(_) => {
-            info!(secret = ROOT_SECRET, "a certificate authority was made");
+            info!(secret = ROOT_SECRET, replaces = former.is_some(), "a certificate authority was made");
             Ok(authority)
         }
         // made by another replica between the look and the write
         Err(error) if error.code() == Some(409) => {
             let secret = read(writes, namespace, ROOT_SECRET).await?.unwrap_or_default();
-            Ok(Authority::from_secret(&secret)?)
+            Ok(Authority::from_secret(&secret, now)?)
         }
         Err(error) => Err(error.into()),
     }
@@ -94,7 +158,7 @@ pub async fn issue(
 }
 
 /// Makes the event bus start again when its certificate was renewed since it started: a NATS server reads its files once.
-/// Called before [`issue`], so that between the renewal and the restart the kubelet had an hour to see the new Secret.
+/// Called once an hour, so that a change of authority, which issues twice, does not restart it in between.
 ///
 /// # Errors
 /// [`CertificateError`].
@@ -155,6 +219,29 @@ mod tests {
             "status": {"containerStatuses": [container]}
         }))
         .unwrap()
+    }
+
+    #[test]
+    fn the_operator_renews_its_own_certificate() {
+        let at = |second: i64| Timestamp::from_second(1_800_000_000 + second).unwrap();
+        let request = LeafRequest {
+            process: Process::Operator,
+            namespace: "tradewind-system".into(),
+            name: "tradewind-operator".into(),
+            dns_names: vec!["localhost".into()],
+        };
+        let (root, _) = Authority::generate(None, at(0)).unwrap();
+        let mut own = OwnCertificate::issue(&root, request, at(0)).unwrap();
+        let Security::Mutual(shared) = own.security() else { panic!("no certificate") };
+        let left = |now: Timestamp| shared.remaining(now.into()).unwrap().as_secs() / 86_400;
+        assert!(!own.renew(&root, at(86_400)).unwrap());
+        assert_eq!(left(at(23 * 86_400)), 7);
+        assert!(own.renew(&root, at(23 * 86_400)).unwrap(), "two thirds of its life are over");
+        assert_eq!(left(at(23 * 86_400)), 30, "and whoever shares it has the new one");
+        assert!(!own.renew(&root, at(23 * 86_400)).unwrap());
+        let (changed, _) = Authority::generate(Some(&root), at(24 * 86_400)).unwrap();
+        assert!(own.renew(&changed, at(24 * 86_400)).unwrap(), "another authority is to be trusted");
+        assert!(!own.renew(&changed, at(24 * 86_400)).unwrap());
     }
 
     #[test]

@@ -8,18 +8,18 @@ use std::time::{Duration, Instant};
 
 use futures::StreamExt;
 use futures::stream::FuturesUnordered;
-use tonic::transport::{Certificate, Channel, ClientTlsConfig, Endpoint, Identity};
-use tradewind_wire::client::within;
+use tonic::transport::Channel;
+use tradewind_wire::client::{Expected, channel_to, within};
+use tradewind_wire::identity::Process;
+use tradewind_wire::tls::Security;
 use tradewind_wire::v1::policy_engine_client::PolicyEngineClient;
 use tradewind_wire::v1::process_client::ProcessClient;
 use tradewind_wire::v1::risk_client::RiskClient;
 use tradewind_wire::v1::{DescribeRequest, PolicyStatus, PolicyStatusRequest, ProcessInfo, RiskStatus, RiskStatusRequest};
 
-use super::authority::Leaf;
 use super::metrics::Metrics;
 
 const DEADLINE: Duration = Duration::from_secs(1);
-const CONNECT: Duration = Duration::from_secs(1);
 const TICK: Duration = Duration::from_millis(250);
 /// A single lost answer is no news.
 const MISSES: u32 = 3;
@@ -294,41 +294,42 @@ fn gist(heard: &Heard) -> Option<Answer> {
     })
 }
 
-/// Dials with the operator's own certificate. Channels are kept and connect again by themselves.
+/// Dials with the operator's own certificate, the newest one at each connection. Channels are kept and connect again by
+/// themselves.
 #[must_use]
-pub fn grpc_dialer(leaf: &Leaf) -> Dialer {
-    tradewind_wire::tls::install_provider();
-    let tls = ClientTlsConfig::new()
-        .identity(Identity::from_pem(&leaf.certificate, &leaf.key))
-        .ca_certificate(Certificate::from_pem(&leaf.ca));
-    let channels: Arc<Mutex<BTreeMap<String, Channel>>> = Arc::default();
+pub fn grpc_dialer(security: Security) -> Dialer {
+    let channels: Arc<Mutex<BTreeMap<(Asked, String), Channel>>> = Arc::default();
     Arc::new(move |question| {
-        let (tls, channels) = (tls.clone(), Arc::clone(&channels));
+        let (security, channels) = (security.clone(), Arc::clone(&channels));
         Box::pin(async move {
-            let known = channels.lock().unwrap_or_else(PoisonError::into_inner).get(&question.endpoint).cloned();
+            let key = (question.asked, question.endpoint);
+            let known = channels.lock().unwrap_or_else(PoisonError::into_inner).get(&key).cloned();
             let channel = match known {
                 Some(channel) => channel,
-                None => connect(&question.endpoint, tls)?,
+                None => channel_to(&key.1, &security, key.0.answered_by()).map_err(|error| error.to_string())?,
             };
             let answer = question.asked.put_to(channel.clone()).await;
             let mut channels = channels.lock().unwrap_or_else(PoisonError::into_inner);
             match &answer {
-                Ok(_) => drop(channels.insert(question.endpoint, channel)),
+                Ok(_) => drop(channels.insert(key, channel)),
                 // a Service that was made again has another address
-                Err(_) => drop(channels.remove(&question.endpoint)),
+                Err(_) => drop(channels.remove(&key)),
             }
             answer
         })
     })
 }
 
-fn connect(endpoint: &str, tls: ClientTlsConfig) -> Result<Channel, String> {
-    let target = Endpoint::from_shared(format!("https://{endpoint}")).map_err(|error| format!("{endpoint}: {error}"))?;
-    let target = target.connect_timeout(CONNECT).tcp_nodelay(true).tls_config(tls);
-    target.map(|target| target.connect_lazy()).map_err(|error| format!("{endpoint}: {error}"))
-}
-
 impl Asked {
+    /// Every process describes itself; the other questions have one kind of answerer.
+    const fn answered_by(self) -> Expected {
+        match self {
+            Self::Describe => Expected::AnyProcess,
+            Self::Policy => Expected::Process(Process::Policy),
+            Self::Risk => Expected::Process(Process::Risk),
+        }
+    }
+
     async fn put_to(self, channel: Channel) -> Result<Answer, String> {
         let answer = match self {
             Self::Describe => {

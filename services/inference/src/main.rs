@@ -15,6 +15,7 @@ use tradewind_wire::config::BundleConfig;
 use tradewind_wire::pinning::Pinning;
 use tradewind_wire::probes::{self, Readiness};
 use tradewind_wire::process::Describe;
+use tradewind_wire::renewal::Renewal;
 use tradewind_wire::server::BoundServer;
 use tradewind_wire::telemetry::{self, LogFormat, Metrics};
 use tradewind_wire::{shutdown, tls};
@@ -103,6 +104,7 @@ async fn serve(args: Serve, pinning: Pinning) -> anyhow::Result<ExitCode> {
     let (readiness, metrics) = (Readiness::new(), Metrics::new()?);
     readiness.hold("feed", "reading its past");
     let server = BoundServer::bind(args.serve.listen_address(), args.serve.tls.load()?).await?;
+    let server = server.renewing(Renewal::told(&readiness, &metrics));
     let hot = HotThread::start(bundle.clone(), networks, &pinning)?;
     let address = args.bus.address(&format!("tradewind-inference {}", bundle.bundle), &args.serve.tls);
     let history = FeedHistory::new(address, bundle.feed.clone());

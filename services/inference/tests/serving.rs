@@ -4,7 +4,7 @@
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 
-use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
+use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair, SanType};
 use tokio_util::sync::CancellationToken;
 use tonic::Code;
 use tonic::service::Routes;
@@ -19,6 +19,7 @@ use tradewind_nets::spoil::overtrader;
 use tradewind_wire::bus::SequencedBar;
 use tradewind_wire::client::channel;
 use tradewind_wire::config::BundleConfig;
+use tradewind_wire::identity::{Peer, Process};
 use tradewind_wire::pinning::Pinning;
 use tradewind_wire::server::BoundServer;
 use tradewind_wire::telemetry::Metrics;
@@ -151,9 +152,13 @@ impl Authority {
         Self(CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap())
     }
 
-    fn issue(&self, name: &str) -> Security {
+    /// A process of policy `indices`.
+    fn issue(&self, process: Process) -> Security {
         let (directory, key) = (tempfile::tempdir().unwrap(), KeyPair::generate().unwrap());
-        let certificate = CertificateParams::new(vec![name.to_owned()]).unwrap().signed_by(&key, &self.0).unwrap();
+        let mut params = CertificateParams::new(vec!["localhost".to_owned()]).unwrap();
+        let uri = Peer::new(process, "trading", "indices").unwrap().to_string();
+        params.subject_alt_names.push(SanType::URI(uri.try_into().unwrap()));
+        let certificate = params.signed_by(&key, &self.0).unwrap();
         let files = [("ca.crt", self.0.pem()), ("tls.crt", certificate.pem()), ("tls.key", key.serialize_pem())];
         files.iter().for_each(|(file, pem)| std::fs::write(directory.path().join(file), pem).unwrap());
         Security::Mutual(TlsFiles::in_directory(directory.path()).load().unwrap())
@@ -168,11 +173,11 @@ async fn ask(channel: Channel, bundle: &str, bar: Option<v1::Bar>) -> Result<v1:
 #[tokio::test]
 async fn grpc_answers_its_own_authority_and_its_own_bundle_only() {
     let (authority, stop, bars) = (Authority::new(), CancellationToken::new(), bars(200).await);
-    let server = BoundServer::bind("127.0.0.1:0".parse().unwrap(), authority.issue("localhost")).await.unwrap();
+    let server = BoundServer::bind("127.0.0.1:0".parse().unwrap(), authority.issue(Process::Inference)).await.unwrap();
     let endpoint = format!("localhost:{}", server.address().port());
     let service = started(Feed(Arc::new(Mutex::new(bars.clone())))).await;
     tokio::spawn(server.run(Routes::new(service.clone().server()), stop.clone()));
-    let policy = channel(&endpoint, &authority.issue("policy")).unwrap();
+    let policy = channel(&endpoint, &authority.issue(Process::Policy)).unwrap();
 
     let bar = bars[190].clone();
     let first = ask(policy.clone(), BUNDLE, Some(bar.clone())).await.unwrap();
@@ -187,7 +192,7 @@ async fn grpc_answers_its_own_authority_and_its_own_bundle_only() {
     assert_eq!(code(BUNDLE, Some(v1::Bar { volume: f64::NAN, ..bars[192].clone() })).await, Code::InvalidArgument);
     assert_eq!(code(BUNDLE, Some(v1::Bar { volume: 1.0, ..bar.clone() })).await, Code::InvalidArgument);
 
-    let stranger = channel(&endpoint, &Authority::new().issue("policy")).unwrap();
+    let stranger = channel(&endpoint, &Authority::new().issue(Process::Policy)).unwrap();
     assert_eq!(ask(stranger, BUNDLE, Some(bar)).await.unwrap_err().code(), Code::Unavailable);
     stop.cancel();
 }

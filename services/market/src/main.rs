@@ -14,6 +14,7 @@ use tradewind_wire::client::Patience;
 use tradewind_wire::pinning::Pinning;
 use tradewind_wire::probes::{self, Readiness};
 use tradewind_wire::process::Describe;
+use tradewind_wire::renewal::Renewal;
 use tradewind_wire::server::BoundServer;
 use tradewind_wire::shutdown;
 use tradewind_wire::telemetry::{self, Metrics};
@@ -88,7 +89,7 @@ async fn main() -> anyhow::Result<()> {
 /// Probes, metrics and `Process.Describe` until `stop`.
 async fn serve(args: ServeArgs, readiness: Readiness, metrics: Metrics, stop: CancellationToken) -> anyhow::Result<()> {
     let describe = Describe::new("market", "", Pinning::read()?, readiness.clone());
-    let server = BoundServer::bind(args.listen_address(), args.tls.load()?).await?;
+    let server = BoundServer::bind(args.listen_address(), args.tls.load()?).await?.renewing(Renewal::told(&readiness, &metrics));
     let probes = probes::serve(args.http, probes::router(readiness, metrics), stop.clone());
     let rpc = server.run(tonic::service::Routes::new(describe.service()), stop);
     tokio::try_join!(async { anyhow::Ok(probes.await?) }, async { anyhow::Ok(rpc.await?) })?;

@@ -173,6 +173,7 @@ impl Bus {
             duplicate_window: DUPLICATE_WINDOW,
             allow_direct: true,
             deny_delete: true,
+            deny_purge: true,
             ..Default::default()
         };
         let stream = self.context.get_or_create_stream(config).await;

@@ -3,11 +3,15 @@
 use std::future::Future;
 use std::time::Duration;
 
+use hyper_util::rt::TokioIo;
 use tokio_util::sync::CancellationToken;
-use tonic::transport::{Channel, Endpoint};
+use tonic::transport::{Channel, Endpoint, Uri};
 use tonic::{Code, Response, Status};
 
+use crate::handshake::dial;
 use crate::tls::{Security, TlsError};
+
+pub use crate::handshake::Expected;
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
 const KEEPALIVE: Duration = Duration::from_secs(5);
@@ -26,14 +30,6 @@ pub enum ClientError {
     /// Plaintext rules.
     #[error(transparent)]
     Tls(#[from] TlsError),
-    /// The TLS configuration is unusable.
-    #[error("endpoint '{endpoint}': {}", chain(.source))]
-    Transport {
-        /// Endpoint in question.
-        endpoint: String,
-        /// The transport's answer.
-        source: tonic::transport::Error,
-    },
     /// The other side refused for good: asking again would not help.
     #[error("{what}: refused with {:?}: {}", .status.code(), .status.message())]
     Refused {
@@ -65,32 +61,44 @@ pub fn chain(error: &dyn std::error::Error) -> String {
     text
 }
 
-/// A channel that connects at its first call and again whenever the connection is lost. Accepts
-/// `host:port`, or a URL whose scheme is set by `security` anyway.
+/// A channel to whichever process has the host name in its certificate: see [`channel_to`].
+///
+/// # Errors
+/// As [`channel_to`].
+pub fn channel(endpoint: &str, security: &Security) -> Result<Channel, ClientError> {
+    channel_to(endpoint, security, Expected::AnyProcess)
+}
+
+/// A channel that connects at its first call and again whenever the connection is lost, each time with the newest
+/// certificates; it hangs up on a server that is not the process `expected`. Accepts `host:port`, or a URL whose scheme
+/// is set by `security` anyway.
 ///
 /// # Errors
 /// [`ClientError::Endpoint`] for a text that is no endpoint, [`ClientError::Tls`] for plaintext
-/// beyond loopback, [`ClientError::Transport`] for unusable certificates.
-pub fn channel(endpoint: &str, security: &Security) -> Result<Channel, ClientError> {
+/// beyond loopback.
+pub fn channel_to(endpoint: &str, security: &Security, expected: Expected) -> Result<Channel, ClientError> {
     let wrong = || ClientError::Endpoint { endpoint: endpoint.to_owned(), wanted: "host:port" };
     let authority = endpoint.split_once("://").map_or(endpoint, |(_, rest)| rest).trim_end_matches('/');
-    let scheme = if matches!(security, Security::Mutual(_)) { "https" } else { "http" };
-    let target = Endpoint::from_shared(format!("{scheme}://{authority}")).map_err(|_| wrong())?;
-    if target.uri().port().is_none() || target.uri().path() != "/" {
+    let target = Endpoint::from_shared(format!("http://{authority}")).map_err(|_| wrong())?;
+    let port = target.uri().port_u16().ok_or_else(wrong)?;
+    if target.uri().path() != "/" {
         return Err(wrong());
     }
-    security.check_host(target.uri().host().ok_or_else(wrong)?)?;
-    let mut target = target
+    let host = target.uri().host().ok_or_else(wrong)?.to_owned();
+    security.check_host(&host)?;
+    let target = target
         .connect_timeout(CONNECT_TIMEOUT)
         .tcp_nodelay(true)
         .http2_keep_alive_interval(KEEPALIVE)
         .keep_alive_timeout(KEEPALIVE)
         .keep_alive_while_idle(true);
-    if let Security::Mutual(material) = security {
-        let failed = |source| ClientError::Transport { endpoint: endpoint.to_owned(), source };
-        target = target.tls_config(material.client()).map_err(failed)?;
-    }
-    Ok(target.connect_lazy())
+    let Security::Mutual(material) = security else { return Ok(target.connect_lazy()) };
+    let material = material.clone();
+    let target = target.origin(format!("https://{authority}").parse::<Uri>().map_err(|_| wrong())?);
+    Ok(target.connect_with_connector_lazy(tower::service_fn(move |_: Uri| {
+        let (host, material) = (host.clone(), material.clone());
+        async move { dial(&host, port, &material, expected).await.map(TokioIo::new) }
+    })))
 }
 
 /// Whether the same question may get an answer later.

@@ -6,7 +6,8 @@
 //! | [`admission`] | which bars of a feed are taken |
 //! | [`config`] | the two files that the operator writes and the processes read |
 //! | [`convert`] | domain values to messages and back, checked |
-//! | [`tls`], [`server`], [`client`] | gRPC with mutual TLS, deadlines and patience |
+//! | [`identity`] | the process that a certificate names, and the methods that it may call |
+//! | [`tls`], [`renewal`], [`server`], [`client`] | gRPC with mutual TLS, deadlines and patience |
 //! | [`bus`] | the feed of bars on JetStream |
 //! | [`download`] | fetching checkpoints and recorded bars |
 //! | [`hot`] | one bound thread that owns an engine |
@@ -21,10 +22,13 @@ pub mod client;
 pub mod config;
 pub mod convert;
 pub mod download;
+mod handshake;
 pub mod hot;
+pub mod identity;
 pub mod pinning;
 pub mod probes;
 pub mod process;
+pub mod renewal;
 pub mod server;
 pub mod shutdown;
 pub mod telemetry;

@@ -47,6 +47,14 @@ impl NatsServer {
         Self::start_with(named.chain(["--tlsverify".into()]).collect())
     }
 
+    /// The same with a configuration file, which says where it listens and keeps its streams.
+    ///
+    /// # Errors
+    /// As [`NatsServer::start`].
+    pub fn start_with_configuration(file: &Path) -> Result<Self, String> {
+        Self::start_with(vec!["--config".into(), file.into()])
+    }
+
     fn start_with(arguments: Vec<OsString>) -> Result<Self, String> {
         static NUMBER: AtomicU32 = AtomicU32::new(0);
         let program = std::env::var_os("TRADEWIND_NATS_SERVER").map_or_else(|| PathBuf::from(BUILT), PathBuf::from);
@@ -217,8 +225,12 @@ impl Drop for NatsServer {
 
 fn spawn(program: &Path, directory: &Path, port: Option<u16>, arguments: &[OsString]) -> Result<Child, String> {
     let mut command = Command::new(program);
-    command.args(["-a", "127.0.0.1", "-p", &port.map_or("-1".into(), |port| port.to_string()), "-js", "-sd"]);
-    command.arg(directory).arg("--ports_file_dir").arg(directory).args(arguments);
+    command.args(["-a", "127.0.0.1", "-p", &port.map_or("-1".into(), |port| port.to_string())]);
+    command.arg("--ports_file_dir").arg(directory).args(arguments);
+    // A configuration says by itself where streams are kept, and the server refuses to be told twice.
+    if !arguments.iter().any(|argument| argument == "--config") {
+        command.args(["-js", "-sd"]).arg(directory);
+    }
     command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().map_err(|error| {
         format!(
             "{}: {error}; set TRADEWIND_NATS_SERVER to a nats-server program, or build it with the cluster tests",

@@ -11,7 +11,8 @@ use tokio_util::sync::CancellationToken;
 use tonic::Code;
 use tonic::service::Routes;
 use tonic::transport::{Channel, ClientTlsConfig, Endpoint};
-use tradewind_wire::client::{Patience, channel, until_answered, within};
+use tradewind_wire::client::{Expected, Patience, chain, channel, channel_to, until_answered, within};
+use tradewind_wire::identity::Process;
 use tradewind_wire::pinning::Pinning;
 use tradewind_wire::probes::Readiness;
 use tradewind_wire::process::Describe;
@@ -20,9 +21,12 @@ use tradewind_wire::tls::{Security, TlsFiles};
 use tradewind_wire::v1;
 use tradewind_wire::v1::process_client::ProcessClient;
 
+const INFERENCE: &str = "spiffe://tradewind/trading/inference/indices";
+const POLICY: &str = "spiffe://tradewind/trading/policy/indices";
+
 /// What a process of an authority reads from its TLS directory.
-fn issue(authority: &Authority, name: &str) -> Security {
-    Security::Mutual(TlsFiles::in_directory(authority.directory(name).path()).load().unwrap())
+fn issue(authority: &Authority, uri: &str) -> Security {
+    Security::Mutual(TlsFiles::in_directory(authority.directory("localhost", uri).path()).load().unwrap())
 }
 
 async fn serve(security: Security, stop: &CancellationToken) -> SocketAddr {
@@ -41,8 +45,8 @@ async fn describe(channel: Channel) -> Result<v1::ProcessInfo, tonic::Status> {
 #[tokio::test]
 async fn a_process_of_the_same_authority_is_answered() {
     let (authority, stop) = (Authority::new(), CancellationToken::new());
-    let address = serve(issue(&authority, "localhost"), &stop).await;
-    let info = describe(channel(&format!("localhost:{}", address.port()), &issue(&authority, "policy")).unwrap()).await.unwrap();
+    let address = serve(issue(&authority, INFERENCE), &stop).await;
+    let info = describe(channel(&format!("localhost:{}", address.port()), &issue(&authority, POLICY)).unwrap()).await.unwrap();
     assert_eq!((info.process.as_str(), info.bundle.as_str(), info.ready), ("inference", "0123456789ab", true));
     assert!(info.pinning.unwrap().allowed_cpus >= 1);
     stop.cancel();
@@ -51,13 +55,13 @@ async fn a_process_of_the_same_authority_is_answered() {
 #[tokio::test]
 async fn a_client_of_another_authority_is_refused_and_so_is_such_a_server() {
     let (authority, stranger, stop) = (Authority::new(), Authority::new(), CancellationToken::new());
-    let address = serve(issue(&authority, "localhost"), &stop).await;
+    let address = serve(issue(&authority, INFERENCE), &stop).await;
     let endpoint = format!("localhost:{}", address.port());
-    let refused = describe(channel(&endpoint, &issue(&stranger, "policy")).unwrap()).await.unwrap_err();
+    let refused = describe(channel(&endpoint, &issue(&stranger, POLICY)).unwrap()).await.unwrap_err();
     assert_eq!(refused.code(), Code::Unavailable, "{refused}");
 
     // The client trusts the server and shows a certificate that the server does not trust.
-    let (certificate, key) = stranger.certificate("policy");
+    let (certificate, key) = stranger.certificate(POLICY);
     let config = ClientTlsConfig::new().ca_certificate(tonic::transport::Certificate::from_pem(authority.pem()));
     let config = config.identity(tonic::transport::Identity::from_pem(certificate, key));
     let target = Endpoint::from_shared(format!("https://{endpoint}")).unwrap().tls_config(config).unwrap();
@@ -69,7 +73,7 @@ async fn a_client_of_another_authority_is_refused_and_so_is_such_a_server() {
 #[tokio::test]
 async fn a_client_without_a_certificate_is_refused() {
     let (authority, stop) = (Authority::new(), CancellationToken::new());
-    let address = serve(issue(&authority, "localhost"), &stop).await;
+    let address = serve(issue(&authority, INFERENCE), &stop).await;
     let config = ClientTlsConfig::new().ca_certificate(tonic::transport::Certificate::from_pem(authority.pem()));
     let target = Endpoint::from_shared(format!("https://localhost:{}", address.port())).unwrap().tls_config(config).unwrap();
     let refused = describe(target.connect_lazy()).await.unwrap_err();
@@ -80,9 +84,33 @@ async fn a_client_without_a_certificate_is_refused() {
 #[tokio::test]
 async fn a_server_with_another_name_is_refused() {
     let (authority, stop) = (Authority::new(), CancellationToken::new());
-    let address = serve(issue(&authority, "main-risk"), &stop).await;
-    let refused = describe(channel(&format!("localhost:{}", address.port()), &issue(&authority, "policy")).unwrap()).await;
+    let elsewhere = authority.directory("main-risk", INFERENCE);
+    let security = Security::Mutual(TlsFiles::in_directory(elsewhere.path()).load().unwrap());
+    let address = serve(security, &stop).await;
+    let refused = describe(channel(&format!("localhost:{}", address.port()), &issue(&authority, POLICY)).unwrap()).await;
     assert_eq!(refused.unwrap_err().code(), Code::Unavailable);
+    stop.cancel();
+}
+
+#[tokio::test]
+async fn a_server_that_is_another_process_is_hung_up_on_before_anything_is_sent() {
+    let (authority, stop) = (Authority::new(), CancellationToken::new());
+    let address = serve(issue(&authority, INFERENCE), &stop).await;
+    let (endpoint, policy) = (format!("localhost:{}", address.port()), issue(&authority, POLICY));
+    let metals = issue(&authority, "spiffe://tradewind/trading/policy/metals");
+    let ask = |security: &Security, expected| describe(channel_to(&endpoint, security, expected).unwrap());
+    ask(&policy, Expected::SameOwner(Process::Inference)).await.unwrap();
+    for (security, expected) in [
+        (&policy, Expected::SameOwner(Process::Execution)),
+        (&policy, Expected::Neighbour(Process::Risk)),
+        (&policy, Expected::Process(Process::Market)),
+        (&metals, Expected::SameOwner(Process::Inference)),
+    ] {
+        let refused = ask(security, expected).await.unwrap_err();
+        assert_eq!(refused.code(), Code::Unavailable, "{expected:?}: {refused}");
+        let text = chain(&refused);
+        assert!(text.contains(INFERENCE) && text.contains(&format!("{expected:?}")), "{text}");
+    }
     stop.cancel();
 }
 
@@ -94,7 +122,7 @@ async fn plaintext_serves_loopback_only_and_not_those_who_speak_tls() {
     let address = serve(Security::PlaintextLoopback, &stop).await;
     let endpoint = format!("localhost:{}", address.port());
     describe(channel(&address.to_string(), &Security::PlaintextLoopback).unwrap()).await.unwrap();
-    assert!(describe(channel(&endpoint, &issue(&authority, "policy")).unwrap()).await.is_err());
+    assert!(describe(channel(&endpoint, &issue(&authority, POLICY)).unwrap()).await.is_err());
     stop.cancel();
 }
 

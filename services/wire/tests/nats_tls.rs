@@ -10,6 +10,9 @@ use tradewind_wire::bus::{Bus, BusAddress, BusError};
 use tradewind_wire::testing::NatsServer;
 use tradewind_wire::tls::TlsFiles;
 
+const NATS: &str = "spiffe://tradewind/tradewind-system/nats/tradewind-nats";
+const POLICY: &str = "spiffe://tradewind/trading/policy/indices";
+
 async fn connect(port: u16, directory: Option<&Path>) -> Result<Bus, BusError> {
     let tls = directory.map(TlsFiles::in_directory);
     Bus::connect(&BusAddress { url: format!("tls://localhost:{port}"), name: "test".into(), tls }).await
@@ -19,12 +22,12 @@ async fn connect(port: u16, directory: Option<&Path>) -> Result<Bus, BusError> {
 #[ignore = "needs the NATS server that `make test` builds"]
 async fn the_bus_lets_in_who_has_a_certificate_of_the_same_authority() {
     let (authority, stranger) = (Authority::new(), Authority::new());
-    let (server, policy) = (authority.directory("localhost"), authority.directory("policy"));
+    let (server, policy) = (authority.directory("localhost", NATS), authority.directory("localhost", POLICY));
     let server = NatsServer::start_with_tls(&TlsFiles::in_directory(server.path())).unwrap();
     let bus = connect(server.port(), Some(policy.path())).await.unwrap();
     bus.ensure_feed(&"default".parse().unwrap()).await.unwrap();
 
-    let strange = stranger.directory("policy");
+    let strange = stranger.directory("localhost", POLICY);
     let refused = connect(server.port(), Some(strange.path())).await.unwrap_err();
     assert!(matches!(refused, BusError::Connect { .. }), "{refused}");
     // Trusts the server, but shows the certificate of a stranger.
@@ -38,7 +41,7 @@ async fn the_bus_lets_in_who_has_a_certificate_of_the_same_authority() {
 #[ignore = "needs the NATS server that `make test` builds"]
 async fn a_server_with_another_name_is_refused() {
     let authority = Authority::new();
-    let (server, policy) = (authority.directory("tradewind-nats.trading.svc"), authority.directory("policy"));
+    let (server, policy) = (authority.directory("tradewind-nats.trading.svc", NATS), authority.directory("localhost", POLICY));
     let server = NatsServer::start_with_tls(&TlsFiles::in_directory(server.path())).unwrap();
     let refused = connect(server.port(), Some(policy.path())).await.unwrap_err();
     assert!(matches!(refused, BusError::Connect { .. }), "{refused}");

@@ -18,7 +18,7 @@ pub const TRADING: &str = "trading";
 
 /// Values of the chart for a cluster on one machine: its storage class, and a small bus.
 pub const SMALL_VALUES: &str =
-    "operator.storageClass=local,nats.storage.class=local,nats.storage.size=1Gi,nats.jetstream.maxFileStore=512Mi";
+    "operator.storageClass=local,nats.storage.class=local,nats.storage.size=1Gi,nats.jetstream.maxFileStore=512Mi,nats.feeds={*}";
 
 /// How long a cluster stays up.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -17,11 +17,10 @@ use tradewind_crds::{ConditionType, RiskProfile};
 use tradewind_wire::v1::{ProcessInfo, RiskStatus};
 
 use super::accounts;
-use super::apply::{Applied, Apply, certificate_stamp};
+use super::apply::{Applied, Apply};
 use super::context::Context;
 use super::outcome::{Next, ReconcileError};
 use super::{pods, pool};
-use crate::build::certificates::{leaf, secret_name};
 use crate::build::config::{Share, account_json};
 use crate::build::owner::Owner;
 use crate::build::pod::GRPC_PORT;
@@ -98,13 +97,11 @@ pub async fn reconcile(profile: Arc<RiskProfile>, context: Arc<Context>) -> Resu
     }
     // build, apply
     let set = if start {
-        let stamp = certificate_stamp(&context, &owner.namespace, &secret_name(&name), &leaf(&name, &owner.namespace), now);
         let gate = Gate {
             account: &account_json(&profile.spec, &shares),
             placement: &placement,
             storage: &profile.spec.storage,
             replicas: i32::from(tripped.as_ref().is_none_or(|tripped| tripped.pause.is_zero())),
-            certificate_stamp: &stamp,
         };
         Some(apply(risk(&owner, &context.settings, &gate), Apply::new(&context, &owner, now), name.clone()).await?)
     } else {

@@ -20,7 +20,7 @@ use crate::build::settings::Settings;
 use crate::controllers::context::Context;
 use crate::controllers::outcome::ReconcileError;
 use crate::controllers::{model_checkpoint, risk_profile, trading_policy};
-use crate::runtime::authority::Authority;
+use crate::runtime::authority::CurrentAuthority;
 use crate::runtime::brake::Brake;
 use crate::runtime::cache::Cacheable;
 use crate::runtime::caches::{Caches, Writers};
@@ -310,12 +310,12 @@ impl Drop for Operator {
 
 impl Operator {
     /// Starts with empty caches and no memory. The root is the one of the whole installation.
-    pub(super) fn start(cluster: &Cluster, authority: &Arc<Authority>) -> Self {
+    pub(super) fn start(cluster: &Cluster, authority: &CurrentAuthority) -> Self {
         Self::start_with(authority, cluster.server.client())
     }
 
     /// As [`Operator::start`], with another server to write to.
-    pub(super) fn start_with(authority: &Arc<Authority>, client: kube::Client) -> Self {
+    pub(super) fn start_with(authority: &CurrentAuthority, client: kube::Client) -> Self {
         let (held, leadership) = Leadership::channel();
         held.send_replace(Some(Instant::now() + Duration::from_secs(3600)));
         let metrics = Metrics::global();
@@ -336,7 +336,7 @@ impl Operator {
             status,
             polls: Polls::new(unused, metrics.clone()),
             brake: Brake::default(),
-            authority: Arc::clone(authority),
+            authority: authority.clone(),
             settings,
             metrics,
             clock,

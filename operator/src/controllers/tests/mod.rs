@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 mod accounts;
+mod certificates;
 mod cluster;
 mod crash;
 mod rollout;
@@ -13,7 +14,7 @@ use std::sync::Arc;
 use serde_json::{Value, json};
 use tradewind_crds::samples;
 
-use crate::runtime::authority::Authority;
+use crate::runtime::authority::{Authority, CurrentAuthority};
 use cluster::{Cluster, Operator, clock, pass_time};
 
 /// Rounds without a write after which nothing more comes: an operator that has just started asks in the first and hears in the
@@ -22,8 +23,8 @@ const QUIET: usize = 3;
 /// Rounds after which something that should have settled has not.
 const ROUNDS: usize = 120;
 
-fn authority() -> Arc<Authority> {
-    Arc::new(Authority::generate(None, clock()).unwrap().0)
+fn authority() -> CurrentAuthority {
+    CurrentAuthority::new(Authority::generate(None, clock()).unwrap().0)
 }
 
 /// A cluster with a profile, two checkpoints and a policy, nothing of which the operator has seen.
@@ -60,7 +61,7 @@ fn point_role_at(cluster: &Cluster, role: &str, name: &str) {
 async fn run_until(
     cluster: &Cluster,
     operator: &mut Operator,
-    authority: &Arc<Authority>,
+    authority: &CurrentAuthority,
     done: impl Fn(&Cluster) -> bool,
 ) -> usize {
     let (mut deaths, mut quiet) = (0, 0);
@@ -106,7 +107,7 @@ fn essence(cluster: &Cluster) -> Value {
 }
 
 fn strip(value: &mut Value) {
-    const FLEETING: [&str; 17] = [
+    const FLEETING: [&str; 16] = [
         "uid",
         "resourceVersion",
         "creationTimestamp",
@@ -121,7 +122,6 @@ fn strip(value: &mut Value) {
         "deadlineAt",
         "tradewind.dev/not-before",
         "tradewind.dev/not-after",
-        "tradewind.dev/certificate-not-before",
         "tradewind.dev/applied",
         "data",
     ];

@@ -5,7 +5,6 @@ use std::collections::BTreeSet;
 use k8s_openapi::api::apps::v1::StatefulSet;
 use k8s_openapi::api::core::v1::{ConfigMap, Service, ServiceAccount};
 use k8s_openapi::api::networking::v1::NetworkPolicy;
-use k8s_openapi::jiff::Timestamp;
 use tradewind_crds::names;
 use tradewind_crds::policy_status::Revision;
 use tradewind_crds::{TradingPolicy, TradingPolicySpec};
@@ -13,14 +12,13 @@ use tradewind_crds::{TradingPolicy, TradingPolicySpec};
 use super::found::Found;
 use super::observe::Observed;
 use super::reconcile::Reconcile;
-use crate::build::certificates::{leaf, secret_name};
+use crate::build::certificates::secret_name;
 use crate::build::config::{BundleContent, UnusableSpec, bundle_json, trading_json};
 use crate::build::disruption::budget;
 use crate::build::inference::{Bundle, InferenceChildren, SharedChildren, inference, shared, shared_name};
 use crate::build::owner::Owner;
 use crate::build::trading::{ProcessChildren, Trading, TradingChildren, trading};
-use crate::controllers::apply::{Applied, Apply, ApplyError, certificate_stamp};
-use crate::controllers::context::Context;
+use crate::controllers::apply::{Applied, Apply, ApplyError};
 use crate::controllers::outcome::ReconcileError;
 use crate::plan::bundle::spec_of;
 use crate::plan::rollout::Plan;
@@ -48,7 +46,7 @@ pub(super) async fn apply(reconcile: &Reconcile<'_>, found: &Found<'_>, plan: &P
         apply.ensure(network_policy).await?;
     }
     for revision in &plan.keep {
-        let bundle = bundle(reconcile, observed, revision)?;
+        let bundle = bundle(policy, owner, observed, revision)?;
         let set = apply_inference(&apply, inference(owner, &context.settings, &bundle)).await?;
         done.inference.push((revision.bundle.clone(), set));
     }
@@ -57,13 +55,11 @@ pub(super) async fn apply(reconcile: &Reconcile<'_>, found: &Found<'_>, plan: &P
     if let (true, Some(profile)) = (desired, world.profile()) {
         let config = trading_json(owner, &served(policy, plan)?, &profile.spec)?;
         let execution = names::execution(&owner.name);
-        let stamps = [stamp(context, owner, &engine, now), stamp(context, owner, &execution, now)];
         let inputs = Trading {
             config: &config,
             execution: &policy.spec.placement.execution,
             storage: &policy.spec.storage,
             execution_replicas: observed.replicas(&execution),
-            certificate_stamps: [&stamps[0], &stamps[1]],
         };
         apply_trading(&apply, trading(owner, &context.settings, &inputs)).await?;
         apply.ensure(budget(owner, owner.name.clone())).await?;
@@ -84,18 +80,13 @@ fn served(policy: &TradingPolicy, plan: &Plan) -> Result<TradingPolicySpec, Reco
     }
 }
 
-fn stamp(context: &Context, owner: &Owner, process: &str, now: Timestamp) -> String {
-    certificate_stamp(context, &owner.namespace, &secret_name(process), &leaf(process, &owner.namespace), now)
-}
-
 /// Where the checkpoints of a bundle come from.
 fn uris(revision: &Revision) -> [String; 2] {
     [revision.strategic.uri.clone(), revision.tactical.uri.clone()]
 }
 
 /// The bundle of a revision, from the content that the revision was made of.
-fn bundle(reconcile: &Reconcile<'_>, observed: &Observed, revision: &Revision) -> Result<Bundle, ReconcileError> {
-    let Reconcile { policy, owner, context, now } = *reconcile;
+fn bundle(policy: &TradingPolicy, owner: &Owner, observed: &Observed, revision: &Revision) -> Result<Bundle, ReconcileError> {
     let spec = spec_of(&policy.spec, revision)?;
     let name = names::inference(&owner.name, &revision.bundle);
     let content = BundleContent {
@@ -117,7 +108,6 @@ fn bundle(reconcile: &Reconcile<'_>, observed: &Observed, revision: &Revision) -
         config,
         uris: uris(revision).to_vec(),
         replicas: observed.replicas(&name),
-        certificate_stamp: stamp(context, owner, &name, now),
     })
 }
 

@@ -12,12 +12,14 @@ use tokio_util::sync::CancellationToken;
 use tonic::service::Routes;
 use tradewind_core::instrument::InstrumentError;
 use tradewind_journal::{Journal, JournalError};
-use tradewind_wire::client::{ClientError, Patience, channel};
+use tradewind_wire::client::{ClientError, Expected, Patience, channel_to};
 use tradewind_wire::config::TradingConfig;
 use tradewind_wire::hot::{EngineEnded, HotEngine};
+use tradewind_wire::identity;
 use tradewind_wire::pinning::{Pinning, PinningError};
 use tradewind_wire::probes::{self, ProbeError, Readiness};
 use tradewind_wire::process::Describe;
+use tradewind_wire::renewal::Renewal;
 use tradewind_wire::server::{BoundServer, ServerError};
 use tradewind_wire::telemetry::{Metrics, TelemetryError};
 use tradewind_wire::tls::Security;
@@ -104,8 +106,9 @@ pub struct Options {
 pub async fn serve(options: Options, stop: CancellationToken) -> Result<(), ServeError> {
     let (readiness, metrics) = (Readiness::new(), Metrics::new()?);
     readiness.hold("account", "not acquired and reconciled yet");
-    let server = BoundServer::bind(options.listen, options.security.clone()).await?;
-    let client = RiskClient::new(channel(&options.config.risk_endpoint, &options.security)?);
+    let server = BoundServer::bind(options.listen, options.security.clone()).await?.renewing(Renewal::told(&readiness, &metrics));
+    let risk = channel_to(&options.config.risk_endpoint, &options.security, Expected::Neighbour(identity::Process::Risk))?;
+    let client = RiskClient::new(risk);
     let (sender, heartbeats) = watch::channel(None);
     let engine = open(&options, RemoteGate::new(client.clone(), heartbeats.clone()))?;
     let hot = HotEngine::start("execution", &options.pinning, engine).map_err(ServeError::Thread)?;

@@ -10,9 +10,7 @@ use tokio::sync::watch;
 use tradewind_policy::serve::{Options, Revisions, WallClock, serve};
 use tradewind_policy::{PolicyObject, Settings, Wanted, read_ledger};
 use tradewind_wire::args::{BusArgs, ServeArgs};
-use tradewind_wire::bus::BusAddress;
 use tradewind_wire::config::TradingConfig;
-use tradewind_wire::tls::Security;
 use tradewind_wire::{shutdown, telemetry, tls};
 
 #[derive(Parser)]
@@ -102,10 +100,6 @@ async fn run(arguments: Serve) -> anyhow::Result<()> {
     let settings = Settings::from_config(&config)?;
     std::fs::create_dir_all(&arguments.data).with_context(|| format!("creating {}", arguments.data.display()))?;
     let security = arguments.serve.tls.load()?;
-    let bus_tls = match &security {
-        Security::Mutual(material) => Some(material.files().clone()).filter(|_| arguments.bus.nats.starts_with("tls://")),
-        Security::PlaintextLoopback => None,
-    };
     let client =
         kube::Client::try_default().await.context("finding the API server; inside a pod the service account tells it")?;
     let (sender, wanted) = watch::channel(None);
@@ -118,7 +112,7 @@ async fn run(arguments: Serve) -> anyhow::Result<()> {
         feed: config.feed.clone(),
         start_at: config.start_at,
         clock: WallClock::system(),
-        bus: BusAddress { url: arguments.bus.nats, name: format!("policy-{}", arguments.policy), tls: bus_tls },
+        bus: arguments.bus.address(&format!("policy-{}", arguments.policy), &arguments.serve.tls),
         data: arguments.data,
         execution: config.execution_endpoint.clone(),
         revisions: Revisions::new(arguments.policy, arguments.namespace, security.clone(), elsewhere),

@@ -19,12 +19,14 @@ use tokio_util::sync::CancellationToken;
 use tonic::service::Routes;
 use tradewind_journal::{Journal, JournalError};
 use tradewind_wire::bus::{BusAddress, BusError, FeedName};
-use tradewind_wire::client::{ClientError, channel};
+use tradewind_wire::client::{ClientError, Expected, channel_to};
 use tradewind_wire::config::StartAt;
 use tradewind_wire::convert::ConvertError;
+use tradewind_wire::identity;
 use tradewind_wire::pinning::{Pinning, PinningError};
 use tradewind_wire::probes::{self, ProbeError, Readiness};
 use tradewind_wire::process::Describe;
+use tradewind_wire::renewal::Renewal;
 use tradewind_wire::server::{BoundServer, ServerError};
 use tradewind_wire::telemetry::{Metrics, TelemetryError};
 use tradewind_wire::tls::Security;
@@ -135,6 +137,7 @@ pub async fn serve(options: Options, wanted: watch::Receiver<Option<Wanted>>, st
     let metrics = Metrics::new()?;
     let figures = Figures::new(&metrics);
     let readiness = Readiness::new();
+    let renewal = Renewal::told(&readiness, &metrics);
     readiness.hold("journal", "being read");
     let mut probes = tokio::spawn(probes::serve(options.http, probes::router(readiness.clone(), metrics), stop.clone()));
     let engine = Engine::open(options.settings.clone(), Box::new(Journal::<Entry>::open(&options.data.join(DECISIONS_FILE))?))?;
@@ -144,13 +147,14 @@ pub async fn serve(options: Options, wanted: watch::Receiver<Option<Wanted>>, st
 
     let live = Live::new(&engine, pairing, wanted.clone(), options.clock);
     let describe = Describe::new("policy", "", Pinning::read()?, readiness.clone());
-    let server = BoundServer::bind(options.listen, options.security.clone()).await?;
+    let server = BoundServer::bind(options.listen, options.security.clone()).await?.renewing(renewal);
     // Not before its port is there: whoever sees a Ready pod calls it.
     readiness.release("journal");
     let routes = Routes::new(live.clone().service()).add_service(describe.service());
     let mut grpc = tokio::spawn(server.run(routes, stop.clone()));
 
-    let execution = ExecutionClient::new(channel(&options.execution, &options.security)?);
+    let expected = Expected::SameOwner(identity::Process::Execution);
+    let execution = ExecutionClient::new(channel_to(&options.execution, &options.security, expected)?);
     tokio::spawn(halt::carry(execution.clone(), wanted.clone(), live.clone(), stop.clone()));
     let (failed, mut failures) = mpsc::channel(1);
     let candidates = Candidates::start(options.revisions.clone(), live.clone(), figures.clone(), failed);

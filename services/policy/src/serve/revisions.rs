@@ -7,7 +7,8 @@ use tonic::Status;
 use tonic::transport::Channel;
 use tradewind_core::instrument::Symbol;
 use tradewind_crds::names;
-use tradewind_wire::client::{channel, within};
+use tradewind_wire::client::{Expected, channel_to, within};
+use tradewind_wire::identity::Process;
 use tradewind_wire::tls::Security;
 use tradewind_wire::v1;
 use tradewind_wire::v1::inference_client::InferenceClient;
@@ -50,7 +51,8 @@ impl Revisions {
     pub fn client(&self, bundle: &str) -> Result<Revision, String> {
         let by_name = || format!("{}:{PORT}", names::service_host(&names::inference(&self.policy, bundle), &self.namespace));
         let endpoint = self.elsewhere.get(bundle).cloned().unwrap_or_else(by_name);
-        let channel = channel(&endpoint, &self.security).map_err(|error| error.to_string())?;
+        let channel =
+            channel_to(&endpoint, &self.security, Expected::SameOwner(Process::Inference)).map_err(|error| error.to_string())?;
         Ok(Revision {
             bundle: bundle.to_owned(),
             process: ProcessClient::new(channel.clone()),

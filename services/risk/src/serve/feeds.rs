@@ -37,7 +37,7 @@ pub enum FeedSource {
 
 /// The feeds of the account.
 #[derive(Clone, Debug)]
-pub(super) struct Feeds {
+pub struct Feeds {
     source: FeedSource,
     bus: Arc<Mutex<Option<Bus>>>,
     recorded: Arc<Mutex<BTreeMap<FeedName, Arc<Mutex<Recorded>>>>>,
@@ -80,7 +80,9 @@ impl Recorded {
 }
 
 impl Feeds {
-    pub(super) fn new(source: FeedSource, stop: CancellationToken) -> Self {
+    /// Feeds that are read from there until `stop`.
+    #[must_use]
+    pub fn new(source: FeedSource, stop: CancellationToken) -> Self {
         Self { source, bus: Arc::default(), recorded: Arc::default(), stop }
     }
 

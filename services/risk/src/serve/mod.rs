@@ -16,6 +16,7 @@ use tradewind_wire::hot::{EngineEnded, HotEngine};
 use tradewind_wire::pinning::{Pinning, PinningError};
 use tradewind_wire::probes::{self, ProbeError, Readiness};
 use tradewind_wire::process::Describe;
+use tradewind_wire::renewal::Renewal;
 use tradewind_wire::server::{BoundServer, ServerError};
 use tradewind_wire::telemetry::{Metrics, TelemetryError};
 use tradewind_wire::tls::Security;
@@ -24,7 +25,7 @@ use tradewind_wire::v1;
 use crate::{Engine, Record, RiskError};
 
 pub use account::{ACCOUNT_FILE, SeenAccount};
-pub use feeds::FeedSource;
+pub use feeds::{FeedSource, Feeds};
 pub use profile::Seen;
 pub use service::Service;
 
@@ -149,7 +150,7 @@ pub struct Watched {
 pub async fn serve(options: Options, watched: Watched, stop: CancellationToken) -> Result<(), ServeError> {
     let (readiness, metrics) = (Readiness::new(), Metrics::new()?);
     readiness.hold("profile", "no valid RiskProfile has been read yet");
-    let server = BoundServer::bind(options.listen, options.security).await?;
+    let server = BoundServer::bind(options.listen, options.security).await?.renewing(Renewal::told(&readiness, &metrics));
     let probes = probes::serve(options.http, probes::router(readiness.clone(), metrics.clone()), stop.clone());
     let describe = Describe::new("risk", "", options.pinning.clone(), readiness.clone());
     let running = async {

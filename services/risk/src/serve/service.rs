@@ -11,6 +11,7 @@ use tonic::{Request, Response, Status};
 use tradewind_core::time::Nanos;
 use tradewind_wire::bus::FeedKind;
 use tradewind_wire::hot::EngineEnded;
+use tradewind_wire::identity::caller_of;
 use tradewind_wire::telemetry::Metrics;
 use tradewind_wire::v1;
 use tradewind_wire::v1::risk_server::{Risk, RiskServer};
@@ -36,7 +37,7 @@ pub struct Service {
 impl Service {
     /// The service and its instruments.
     #[must_use]
-    pub(super) fn new(running: Running, feeds: Feeds, metrics: &Metrics) -> Self {
+    pub fn new(running: Running, feeds: Feeds, metrics: &Metrics) -> Self {
         let meter = metrics.meter("risk");
         let buckets = vec![0.000_01, 0.000_05, 0.000_1, 0.000_5, 0.001, 0.005, 0.01, 0.05];
         Self {
@@ -83,12 +84,14 @@ fn answer<T>(outcome: Result<Result<T, RiskError>, EngineEnded>) -> Result<Respo
 #[tonic::async_trait]
 impl Risk for Service {
     async fn acquire(&self, request: Request<v1::AcquireRequest>) -> Result<Response<v1::AcquireReply>, Status> {
+        caller_of(&request)?.speaks_for(&request.get_ref().policy)?;
         let request = request.into_inner();
         tracing::info!(policy = request.policy, "the orders of a policy are asked for");
         answer(self.running.call(move |engine| engine.acquire(&request)).await)
     }
 
     async fn place(&self, request: Request<v1::PlaceRequest>) -> Result<Response<v1::PlaceReply>, Status> {
+        speaks_for(&request, request.get_ref().owner.as_ref())?;
         let (request, asked, came_at) = (request.into_inner(), Instant::now(), arrival_clock());
         let work = move |engine: &mut Engine| {
             let now = Nanos(came_at.0.saturating_add(i64::try_from(asked.elapsed().as_nanos()).unwrap_or(i64::MAX)));
@@ -106,16 +109,19 @@ impl Risk for Service {
     }
 
     async fn cancel(&self, request: Request<v1::CancelRequest>) -> Result<Response<v1::EventsReply>, Status> {
+        speaks_for(&request, request.get_ref().owner.as_ref())?;
         let request = request.into_inner();
         answer(self.running.call(move |engine| engine.cancel(&request)).await)
     }
 
     async fn events(&self, request: Request<v1::EventsRequest>) -> Result<Response<v1::EventsReply>, Status> {
+        speaks_for(&request, request.get_ref().owner.as_ref())?;
         let request = request.into_inner();
         answer(self.running.call(move |engine| engine.events(&request)).await)
     }
 
     async fn meet(&self, request: Request<v1::MeetRequest>) -> Result<Response<v1::MeetReply>, Status> {
+        speaks_for(&request, request.get_ref().owner.as_ref())?;
         let request = request.into_inner();
         let policy = request.owner.as_ref().map_or_else(String::new, |owner| owner.policy.clone());
         let (sequence, mut state) = (request.sequence, self.running.watch());
@@ -149,6 +155,11 @@ impl Risk for Service {
     async fn status(&self, _: Request<v1::RiskStatusRequest>) -> Result<Response<v1::RiskStatus>, Status> {
         answer(self.running.call(|engine| Ok(engine.status())).await)
     }
+}
+
+/// An owner's calls come from that owner's process.
+fn speaks_for<T>(request: &Request<T>, owner: Option<&v1::Owner>) -> Result<(), Status> {
+    caller_of(request)?.speaks_for(owner.map_or("", |owner| owner.policy.as_str()))
 }
 
 /// The state now, at once on every change, and again after 200 ms without one.

@@ -11,7 +11,7 @@ const KINDS: &str = "tradingpolicies,riskprofiles,modelcheckpoints,jobs,stateful
                      serviceaccounts,networkpolicies,poddisruptionbudgets,roles,rolebindings";
 
 /// Fields that hold times, versions, or figures of the file or of the bars that happened to be looked at.
-const FLEETING: [&str; 31] = [
+const FLEETING: [&str; 30] = [
     "acknowledgedGeneration",
     "at",
     "bars",
@@ -36,7 +36,6 @@ const FLEETING: [&str; 31] = [
     "resourceVersion",
     "startedAt",
     "stepStartedAt",
-    "tradewind.dev/certificate-not-before",
     "tradewind.dev/not-after",
     "tradewind.dev/not-before",
     "uid",
