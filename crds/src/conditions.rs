@@ -125,6 +125,8 @@ closed_list! {
         WaitingForPods,
         /// A looser limit waits for `spec.approvedLoosening`.
         LooseningPending,
+        /// A looser limit is approved and waits for the end of its soak.
+        Soaking,
         /// The newest generation is wrong; the limits before it stay in force.
         InvalidSpec,
         /// New orders may be sent.
@@ -133,6 +135,8 @@ closed_list! {
         ReduceOnly,
         /// No orders are allowed.
         Halted,
+        /// A halt holds until its id is acknowledged.
+        HaltLatched,
         /// A breaker has fired and waits for its acknowledgement.
         BreakerLatched,
         /// The risk service does not answer; its clients fail closed.

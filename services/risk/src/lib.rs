@@ -17,9 +17,7 @@
 //! # }
 //! ```
 
-mod adoption;
 pub mod agents;
-pub mod breaker;
 mod engine;
 mod error;
 pub mod limits;
@@ -27,6 +25,7 @@ mod messages;
 mod record;
 pub mod serve;
 mod state;
+pub mod stops;
 
 pub use engine::Engine;
 pub use error::RiskError;

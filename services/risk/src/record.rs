@@ -1,6 +1,7 @@
 //! What the risk engine writes to its journal.
 
 use crate::limits::Denial;
+use crate::stops::halt::HaltRecord;
 use serde::{Deserialize, Serialize};
 use tradewind_core::instrument::{Instrument, Lots, Symbol, Ticks};
 use tradewind_core::money::Money;
@@ -15,6 +16,9 @@ pub enum Record {
     Opened {
         /// Account it is for.
         account: String,
+        /// What tells it from every other journal of the account; empty where ids need not differ between journals.
+        #[serde(default, skip_serializing_if = "String::is_empty")]
+        journal: String,
     },
     /// A valid profile was read.
     Profile {
@@ -25,6 +29,8 @@ pub enum Record {
     },
     /// The profile was deleted.
     ProfileGone,
+    /// A halt was asked for.
+    Halted(HaltRecord),
     /// An execution process took the account.
     Acquired {
         /// Its token.

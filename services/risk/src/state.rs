@@ -2,16 +2,15 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
-use crate::breaker::DrawdownBreaker;
-use crate::limits::{self, Denial, Limits, OrderRate, Proposal, Reservation, Reservations, Standing, TradingState};
+use crate::limits::{self, Denial, OrderRate, Proposal, Reservation, Reservations, Standing, TradingState};
 use tradewind_core::account::{Account, AccountError, Fill};
 use tradewind_core::money::Money;
 use tradewind_core::time::Nanos;
 use tradewind_crds::RiskProfileSpec;
-use tradewind_crds::risk_profile::{HaltMode, Limits as Written};
 
-use crate::adoption::{adopt, exact};
 use crate::record::{CheckRecord, FillRecord, Record, ReportRecord};
+use crate::stops::Stops;
+use crate::stops::daily_loss::SessionKey;
 
 /// Verdicts that are remembered for repeated questions.
 const REMEMBERED: usize = 1_000;
@@ -23,9 +22,6 @@ const SHOWN: usize = 10;
 pub(crate) struct InForce {
     pub(crate) generation: i64,
     pub(crate) spec: RiskProfileSpec,
-    pub(crate) written: Written,
-    pub(crate) limits: Limits,
-    pub(crate) pending: Option<String>,
     pub(crate) gone: bool,
 }
 
@@ -41,7 +37,7 @@ pub(crate) struct State {
     pub(crate) account_name: String,
     pub(crate) profile: Option<InForce>,
     pub(crate) account: Option<Account>,
-    pub(crate) breaker: DrawdownBreaker,
+    pub(crate) stops: Stops,
     pub(crate) reservations: Reservations,
     pub(crate) rate: OrderRate,
     pub(crate) token: u64,
@@ -51,8 +47,6 @@ pub(crate) struct State {
     pub(crate) last_transition: Nanos,
     /// Fills are booked whose mark has not come yet: equity is not known.
     settling: bool,
-    /// Why the loss of the session forbids new risk, as of the newest mark.
-    daily_loss: Option<String>,
     pub(crate) denials_total: u64,
     pub(crate) recent_denials: VecDeque<String>,
     verdicts: BTreeMap<String, Verdict>,
@@ -64,13 +58,18 @@ impl State {
     pub(crate) fn apply(&mut self, record: &Record) -> Result<(), AccountError> {
         let before = self.trading().0;
         match record {
-            Record::Opened { account } => self.account_name.clone_from(account),
+            Record::Opened { account, journal } => {
+                self.account_name.clone_from(account);
+                self.stops.opened(account, journal);
+            }
             Record::Profile { generation, spec } => self.adopt(*generation, spec),
             Record::ProfileGone => {
                 if let Some(profile) = &mut self.profile {
                     profile.gone = true;
                 }
+                self.stops.profile_gone();
             }
+            Record::Halted(halt) => self.stops.halted(halt),
             Record::Acquired { token, .. } => self.token = *token,
             Record::Checked(check) => self.remember(check)?,
             Record::Reported(report) => self.book(report)?,
@@ -82,28 +81,14 @@ impl State {
     }
 
     fn adopt(&mut self, generation: i64, spec: &RiskProfileSpec) {
-        let in_force = self.profile.as_ref().map(|profile| &profile.written);
-        let adoption = adopt(in_force, &spec.limits, &spec.approved_loosening);
-        let limits = exact(&adoption.in_force);
         let starting_equity = Money::from_nanos(spec.starting_equity.nanos());
         let account = self.account.get_or_insert_with(|| Account::new(starting_equity));
-        self.breaker.acknowledge(&spec.acknowledge_breaker, account);
-        let (written, pending) = (adoption.in_force, adoption.pending);
-        self.profile = Some(InForce { generation, spec: spec.clone(), written, limits, pending, gone: false });
+        self.stops.adopt(generation, spec, account, self.event_time);
+        self.profile = Some(InForce { generation, spec: spec.clone(), gone: false });
         // A tighter limit acts at once, not at the next mark.
         if !self.settling {
-            self.watch_losses();
+            self.stops.watch_losses(account, self.event_time);
         }
-    }
-
-    /// Compares the account with the limits on losses.
-    fn watch_losses(&mut self) {
-        let (Some(account), Some(profile)) = (&self.account, &self.profile) else { return };
-        self.breaker.observe(account, &profile.limits, self.event_time);
-        self.daily_loss = profile.limits.daily_loss_exceeded(account).then(|| {
-            let (seen, allowed) = (account.daily_pnl_bps(), profile.limits.daily_loss_bps);
-            format!("result of the session is {seen} bps, allowed is -{allowed} bps; until the next session")
-        });
     }
 
     fn remember(&mut self, check: &CheckRecord) -> Result<(), AccountError> {
@@ -136,8 +121,10 @@ impl State {
     }
 
     fn book(&mut self, report: &ReportRecord) -> Result<(), AccountError> {
-        if let Some(account) = &mut self.account {
-            book(account, report, self.sequence, self.fill_number)?;
+        if let Some(account) = &mut self.account
+            && let Some(session) = book(account, report, self.sequence, self.fill_number)?
+        {
+            self.stops.begin_session(SessionKey::of_calendar(session));
         }
         for fill in report.fills.iter().filter(|fill| fill.number > self.fill_number) {
             self.reservations.filled(&fill.order_id, fill.lots);
@@ -149,8 +136,12 @@ impl State {
         self.settling = !marked && (self.settling || report.fills.iter().any(|fill| fill.number > before));
         self.sequence = self.sequence.max(report.sequence);
         if let Some(mark) = report.mark.as_ref().filter(|_| marked) {
+            let passed = if self.event_time.0 == 0 { 0 } else { mark.event_time.since(self.event_time) };
             self.event_time = self.event_time.max(mark.event_time);
-            self.watch_losses();
+            self.stops.pass_open_market(passed);
+            if let Some(account) = &self.account {
+                self.stops.watch_losses(account, self.event_time);
+            }
         }
         Ok(())
     }
@@ -160,38 +151,14 @@ impl State {
         self.verdicts.get(order_id)
     }
 
-    /// What people allow, if they restrict anything.
-    fn halt(&self) -> Option<(TradingState, &'static str)> {
-        match &self.profile {
-            None => Some((TradingState::Halted, "no valid RiskProfile has been seen yet")),
-            Some(profile) if profile.spec.halt && profile.spec.halt_mode == HaltMode::None => {
-                Some((TradingState::Halted, "spec.halt of the RiskProfile, haltMode None"))
-            }
-            Some(profile) if profile.spec.halt => Some((TradingState::ReduceOnly, "spec.halt of the RiskProfile")),
-            Some(profile) if profile.gone => Some((TradingState::ReduceOnly, "the RiskProfile was deleted")),
-            Some(_) => None,
-        }
-    }
-
     /// Which orders are allowed, and why not all.
     pub(crate) fn trading(&self) -> (TradingState, String) {
-        if let Some((state, reason)) = self.halt() {
-            return (state, reason.to_owned());
-        }
-        if let Some(latched) = self.breaker.latched() {
-            let reason =
-                format!("breaker {} has fired: {}; acknowledge it in spec.acknowledgeBreaker", latched.id, latched.reason);
-            return (TradingState::ReduceOnly, reason);
-        }
-        match &self.daily_loss {
-            Some(reason) => (TradingState::ReduceOnly, reason.clone()),
-            None => (TradingState::Normal, String::new()),
-        }
+        self.stops.trading()
     }
 
     /// Reasons against an order; empty means allowed.
     pub(crate) fn check(&self, proposal: &Proposal) -> Vec<Denial> {
-        let (Some(profile), Some(account)) = (&self.profile, &self.account) else {
+        let (Some(limits), Some(account)) = (self.stops.limits(), &self.account) else {
             let reason = "no valid RiskProfile has been seen yet".to_owned();
             return vec![Denial::Halted { reason, allowed: "no order is allowed".to_owned() }];
         };
@@ -201,12 +168,13 @@ impl State {
             return vec![Denial::UnknownInstrument { reason }];
         }
         let standing = Standing {
-            limits: &profile.limits,
+            limits,
             account,
             reservations: &self.reservations,
             rate: &self.rate,
-            halt: self.halt(),
-            breaker: self.breaker.latched(),
+            halt: self.stops.restriction(),
+            breaker: self.stops.breaker(),
+            daily_loss: self.stops.daily_loss(),
         };
         limits::check(&standing, proposal)
     }
@@ -214,24 +182,28 @@ impl State {
     /// Books a report on a copy of the account, to know that it can be booked.
     pub(crate) fn try_report(&self, report: &ReportRecord) -> Result<(), AccountError> {
         match &self.account {
-            Some(account) => book(&mut account.clone(), report, self.sequence, self.fill_number),
+            Some(account) => book(&mut account.clone(), report, self.sequence, self.fill_number).map(drop),
             None => Ok(()),
         }
     }
 }
 
-/// Session, fills, mark: in this order, so that the first fills of a session count for it.
-fn book(account: &mut Account, report: &ReportRecord, sequence: u64, fill_number: u64) -> Result<(), AccountError> {
+/// Session, fills, mark: in this order, so that the first fills of a session count for it. Returns the session.
+fn book(account: &mut Account, report: &ReportRecord, sequence: u64, fill_number: u64) -> Result<Option<i64>, AccountError> {
     let mark = report.mark.as_ref().filter(|_| report.sequence > sequence);
     if let Some(mark) = mark {
         account.register(&mark.instrument)?;
     }
-    if let Some(time) = report.session.or_else(|| mark.map(|mark| mark.event_time)) {
-        account.roll_session(time.session_day());
+    let session = report.session.or_else(|| mark.map(|mark| mark.event_time)).map(Nanos::session_day);
+    if let Some(session) = session {
+        account.roll_session(session);
     }
     for fill in report.fills.iter().filter(|fill| fill.number > fill_number) {
         let FillRecord { symbol, lots, price, fee, event_time, .. } = fill.clone();
         account.book(&Fill { symbol, lots, price, fee, event_time })?;
     }
-    mark.map_or(Ok(()), |mark| account.mark(&mark.instrument.symbol, mark.price, mark.event_time))
+    if let Some(mark) = mark {
+        account.mark(&mark.instrument.symbol, mark.price, mark.event_time)?;
+    }
+    Ok(session)
 }

@@ -9,9 +9,15 @@ use tradewind_risk::{Engine, Record, RiskError};
 use tradewind_wire::v1;
 
 const DAY: i64 = 86_400_000_000_000;
+const MINUTE: i64 = 60_000_000_000;
 
 fn spec() -> RiskProfileSpec {
     samples::profile("main", "paper-1").spec
+}
+
+/// The sample that acknowledges the halt in force.
+fn lifted(engine: &Engine) -> RiskProfileSpec {
+    RiskProfileSpec { acknowledge_halt: engine.status().halt_id, ..spec() }
 }
 
 fn money(units: i64) -> Option<v1::Money> {
@@ -170,8 +176,16 @@ fn tighter_acts_at_once_and_looser_waits() {
     assert_eq!((status.observed_generation, status.pending_loosening.len()), (3, 16));
     assert!(status.effective_limits_json.contains("\"maxOrderNotional\":\"100000\""));
     engine.apply_profile(4, &RiskProfileSpec { approved_loosening: status.pending_loosening, ..back }).unwrap();
-    assert!(engine.check_order(&order("c", 101)).unwrap().allowed);
-    assert_eq!(engine.status().pending_loosening, "");
+    assert_eq!(engine.check_order(&order("c", 101)).unwrap().denial, "order_notional", "approved, and its soak has begun");
+    let status = engine.status();
+    assert_eq!((status.soak_open_market_ns, status.soak_not_before_ns), (10 * MINUTE, DAY + 10 * MINUTE));
+    // Reports are a day apart, and none proves more than five minutes of open market.
+    engine.report(&report(2, 1_000, vec![], &[])).unwrap();
+    assert_eq!(engine.check_order(&order("d", 101)).unwrap().denial, "order_notional");
+    engine.report(&report(3, 1_000, vec![], &[])).unwrap();
+    assert!(engine.check_order(&order("e", 101)).unwrap().allowed);
+    let status = engine.status();
+    assert_eq!((status.pending_loosening.as_str(), status.soak_open_market_ns), ("", 0));
 }
 
 #[test]
@@ -190,7 +204,7 @@ fn an_invalid_profile_changes_nothing_but_its_halt_acts() {
     engine.apply_profile(3, &wrong).unwrap();
     assert_eq!(engine.state().state, "ReduceOnly");
     assert_eq!(engine.check_order(&order("a", 1)).unwrap().denial, "halted");
-    engine.apply_profile(4, &spec()).unwrap();
+    engine.apply_profile(4, &lifted(&engine)).unwrap();
     assert_eq!((engine.state().state.as_str(), engine.status().invalid_profile.as_str()), ("Normal", ""));
 }
 
@@ -206,6 +220,8 @@ fn halt_acts_on_the_very_next_order_and_on_orders_that_were_not_sent() {
     assert!(engine.check_order(&out).unwrap().allowed);
     engine.profile_gone().unwrap();
     engine.apply_profile(3, &spec()).unwrap();
+    assert_eq!(engine.state().state, "ReduceOnly", "deleting the profile and applying it again lifts nothing");
+    engine.apply_profile(4, &lifted(&engine)).unwrap();
     assert_eq!(engine.state().state, "Normal");
     engine.profile_gone().unwrap();
     assert_eq!(engine.state().reason, "the RiskProfile was deleted");
@@ -223,7 +239,8 @@ fn a_latched_breaker_and_the_limits_survive_a_restart() {
     let state = engine.report(&report(4, 599, vec![], &[])).unwrap();
     assert_eq!((state.state.as_str(), state.drawdown_bps), ("ReduceOnly", -2_005));
     let (before, status) = (engine.state(), engine.status());
-    assert_eq!((status.breaker_id.as_str(), status.last_transition_ns), ("drawdown-1", 4 * DAY));
+    let breaker = status.breaker_id.clone();
+    assert_eq!((breaker.len(), status.last_transition_ns), ("drawdown-".len() + 12, 4 * DAY));
     drop(engine);
     let mut engine = Engine::reopen(Box::new(log.clone())).unwrap();
     assert_eq!((engine.state(), engine.status()), (before, status), "before any profile is read");
@@ -232,9 +249,9 @@ fn a_latched_breaker_and_the_limits_survive_a_restart() {
     assert_eq!(log.len(), written, "the same profile again writes nothing");
     // Recovery does not clear it, nor does a wrong id.
     engine.report(&report(5, 1_100, vec![], &[])).unwrap();
-    engine.apply_profile(2, &RiskProfileSpec { acknowledge_breaker: "drawdown-2".into(), ..spec() }).unwrap();
+    engine.apply_profile(2, &RiskProfileSpec { acknowledge_breaker: "drawdown-000000000000".into(), ..spec() }).unwrap();
     assert_eq!(engine.check_order(&order("x", 1)).unwrap().denial, "drawdown_breaker");
-    engine.apply_profile(3, &RiskProfileSpec { acknowledge_breaker: "drawdown-1".into(), ..spec() }).unwrap();
+    engine.apply_profile(3, &RiskProfileSpec { acknowledge_breaker: breaker, ..spec() }).unwrap();
     assert_eq!(engine.state().state, "Normal");
     assert!(engine.check_order(&v1::OrderProposal { lots: -1, ..order("y", -1) }).unwrap().allowed);
 }
@@ -253,8 +270,8 @@ fn a_journal_of_another_account_is_refused() {
     );
 }
 
-/// One call of a fixed session; each may be repeated.
-fn step(engine: &mut Engine, number: usize) -> Result<(), RiskError> {
+/// One call of a fixed session; each may be repeated. `manifest` is what the person who lifts the halt writes down once.
+fn step(engine: &mut Engine, number: usize, manifest: &mut Option<RiskProfileSpec>) -> Result<(), RiskError> {
     match number {
         0 => engine.apply_profile(1, &spec()),
         1 => {
@@ -270,7 +287,10 @@ fn step(engine: &mut Engine, number: usize) -> Result<(), RiskError> {
         6 => engine.apply_profile(2, &RiskProfileSpec { halt: true, ..spec() }),
         7 => engine.check_order(&order("c", 1)).map(drop),
         8 => engine.report(&report(3, 1_020, vec![fill(1, "a", 150, 1_001), fill(2, "a", 50, 1_000)], &["a"])).map(drop),
-        _ => engine.apply_profile(3, &spec()),
+        _ => {
+            let spec = manifest.get_or_insert_with(|| lifted(engine)).clone();
+            engine.apply_profile(3, &spec)
+        }
     }
 }
 
@@ -284,11 +304,12 @@ fn killed_at_every_write_the_end_is_the_same() {
         let disk = MemoryLog::new();
         let faulty = FaultyLog::new(disk.clone(), fatal, death);
         let mut alive = Engine::open("paper-1", Box::new(faulty)).ok();
+        let mut manifest = None;
         for number in 0..10 {
-            let first = alive.as_mut().map(|engine| step(engine, number));
+            let first = alive.as_mut().map(|engine| step(engine, number, &mut manifest));
             if !matches!(first, Some(Ok(()))) {
                 let mut again = Engine::open("paper-1", Box::new(disk.clone())).unwrap();
-                step(&mut again, number).unwrap();
+                step(&mut again, number, &mut manifest).unwrap();
                 alive = Some(again);
             }
         }

@@ -159,6 +159,15 @@ impl Gate {
         self.surely(|engine| engine.apply_profile(generation, &spec));
     }
 
+    /// A new generation of the profile that names the halt in force and asks for none.
+    pub(crate) fn lift_halt(&self) {
+        let id = self.surely(|engine| Ok(engine.status().halt_id));
+        self.change_profile(|spec| {
+            spec.halt = false;
+            spec.acknowledge_halt = id;
+        });
+    }
+
     /// The risk process is killed.
     pub(crate) fn kill(&self) {
         self.0.lock().unwrap().engine = None;

@@ -14,7 +14,7 @@ use tradewind_crds::{RiskProfileSpec, samples};
 use tradewind_execution::serve::ORDERS_FILE;
 use tradewind_execution::{Record, ledger};
 use tradewind_journal::{Journal, JournalError, digest_of};
-use tradewind_risk::serve::{Seen, ServeError};
+use tradewind_risk::serve::{Seen, ServeError, Sight};
 use tradewind_wire::client::{Patience, channel, until_answered};
 use tradewind_wire::pinning::Pinning;
 use tradewind_wire::server::ServerError;
@@ -53,20 +53,20 @@ struct Pod {
     risk: SocketAddr,
     execution: SocketAddr,
     data: tempfile::TempDir,
-    profile: watch::Sender<Option<Seen>>,
+    profile: watch::Sender<Option<Sight>>,
 }
 
 impl Pod {
     fn new() -> Self {
         let spec = Box::new(samples::profile("main", "paper-1").spec);
-        let profile = watch::Sender::new(Some(Seen::Profile { generation: 1, spec }));
+        let profile = watch::Sender::new(Some(Sight::from(Seen::Profile { generation: 1, spec })));
         Self { risk: address(), execution: address(), data: tempfile::tempdir().unwrap(), profile }
     }
 
     fn see(&self, generation: i64, change: impl FnOnce(&mut RiskProfileSpec)) {
         let mut spec = Box::new(samples::profile("main", "paper-1").spec);
         change(&mut spec);
-        self.profile.send_replace(Some(Seen::Profile { generation, spec }));
+        self.profile.send_replace(Some(Sight::from(Seen::Profile { generation, spec })));
     }
 
     fn data(&self, name: &str) -> std::path::PathBuf {

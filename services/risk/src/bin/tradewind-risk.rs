@@ -7,7 +7,7 @@ use clap::{Parser, Subcommand};
 use kube::api::{Api, ApiResource};
 use tokio::sync::watch;
 use tradewind_crds::RiskProfile;
-use tradewind_risk::serve::{Options, Seen, serve};
+use tradewind_risk::serve::{Options, Sight, serve};
 use tradewind_wire::args::ServeArgs;
 use tradewind_wire::pinning::Pinning;
 use tradewind_wire::{shutdown, telemetry, tls};
@@ -58,7 +58,7 @@ async fn run(arguments: Serve, pinning: Pinning) -> anyhow::Result<()> {
     let (sender, seen) = watch::channel(None);
     let api = Api::namespaced_with(client, &arguments.namespace, &ApiResource::erase::<RiskProfile>(&()));
     let (name, watching) = (arguments.profile, stop.clone());
-    tokio::spawn(async move { tradewind_watch::follow(api, &name, sender, watching, Seen::after).await });
+    tokio::spawn(async move { tradewind_watch::follow(api, &name, sender, watching, Sight::after).await });
     let options = Options {
         data: arguments.data,
         pinning,

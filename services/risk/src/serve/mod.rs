@@ -5,10 +5,12 @@ mod service;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::time::SystemTime;
 
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tonic::service::Routes;
+use tradewind_core::time::Nanos;
 use tradewind_journal::{Journal, JournalError};
 use tradewind_wire::hot::{EngineEnded, HotEngine};
 use tradewind_wire::pinning::{Pinning, PinningError};
@@ -21,7 +23,7 @@ use tradewind_wire::v1;
 
 use crate::{Engine, Record, RiskError};
 
-pub use profile::Seen;
+pub use profile::{Seen, Sight};
 pub use service::Service;
 
 /// Name of the journal in the data directory.
@@ -131,7 +133,7 @@ impl Running {
 ///
 /// # Errors
 /// [`ServeError`] when the process cannot go on; a restart continues where it was.
-pub async fn serve(options: Options, seen: watch::Receiver<Option<Seen>>, stop: CancellationToken) -> Result<(), ServeError> {
+pub async fn serve(options: Options, seen: watch::Receiver<Option<Sight>>, stop: CancellationToken) -> Result<(), ServeError> {
     let (readiness, metrics) = (Readiness::new(), Metrics::new()?);
     readiness.hold("profile", "no valid RiskProfile has been read yet");
     let server = BoundServer::bind(options.listen, options.security).await?;
@@ -160,7 +162,7 @@ pub async fn serve(options: Options, seen: watch::Receiver<Option<Seen>>, stop: 
 /// Opens the engine on its journal. Only the first start needs the RiskProfile, to know the account.
 async fn open(
     data: &std::path::Path,
-    mut seen: watch::Receiver<Option<Seen>>,
+    mut seen: watch::Receiver<Option<Sight>>,
     stop: &CancellationToken,
 ) -> Result<Option<Engine>, ServeError> {
     std::fs::create_dir_all(data).map_err(|source| ServeError::Data { path: data.to_owned(), source })?;
@@ -169,11 +171,18 @@ async fn open(
         return Ok(Some(Engine::reopen(Box::new(journal))?));
     }
     let account = tokio::select! {
-        account = seen.wait_for(|seen| matches!(seen, Some(Seen::Profile { .. }))) => match account.as_deref() {
-            Ok(Some(Seen::Profile { spec, .. })) => spec.account.clone(),
+        account = seen.wait_for(|seen| matches!(seen, Some(Sight { seen: Seen::Profile { .. }, .. }))) => match account.as_deref() {
+            Ok(Some(Sight { seen: Seen::Profile { spec, .. }, .. })) => spec.account.clone(),
             _ => return Ok(None),
         },
         () = stop.cancelled() => return Ok(None),
     };
-    Ok(Some(Engine::open(&account, Box::new(journal))?))
+    // The time of its beginning is the name of the journal: another volume, another name, other ids.
+    Ok(Some(Engine::open_as(&account, &format!("{:x}", now().0), Box::new(journal))?))
+}
+
+/// The clock of the process: what halts are dated with.
+fn now() -> Nanos {
+    let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    Nanos(i64::try_from(since.as_nanos()).unwrap_or(i64::MAX))
 }

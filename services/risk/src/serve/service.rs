@@ -13,7 +13,7 @@ use tradewind_wire::telemetry::Metrics;
 use tradewind_wire::v1;
 use tradewind_wire::v1::risk_server::{Risk, RiskServer};
 
-use super::Running;
+use super::{Running, now};
 use crate::RiskError;
 
 /// Heartbeats come at least this often.
@@ -101,6 +101,12 @@ impl Risk for Service {
 
     async fn status(&self, _: Request<v1::RiskStatusRequest>) -> Result<Response<v1::RiskStatus>, Status> {
         answer(self.running.call(|engine| Ok(engine.status())).await)
+    }
+
+    async fn halt(&self, request: Request<v1::HaltNowRequest>) -> Result<Response<v1::HaltNowReply>, Status> {
+        let request = request.into_inner();
+        tracing::warn!(account = request.account, actor = request.actor, reason = request.reason, "a direct call to halt");
+        answer(self.running.call(move |engine| engine.halt_now(&request, now())).await)
     }
 }
 
