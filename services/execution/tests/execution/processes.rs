@@ -84,6 +84,7 @@ impl Pod {
                     security: Security::PlaintextLoopback,
                     listen,
                     http: address(),
+                    readiness: tradewind_wire::probes::Readiness::new(),
                 };
                 // The thread of the killed one may hold the journal, or its socket the port, a moment longer.
                 match tradewind_risk::serve::serve(options, seen.clone(), CancellationToken::new()).await {

@@ -12,6 +12,7 @@ use tradewind_policy::{Settings, Wanted, read_ledger};
 use tradewind_wire::args::{BusArgs, ServeArgs};
 use tradewind_wire::bus::BusAddress;
 use tradewind_wire::config::TradingConfig;
+use tradewind_wire::probes::Readiness;
 use tradewind_wire::tls::Security;
 use tradewind_wire::{shutdown, telemetry, tls};
 
@@ -110,8 +111,9 @@ async fn run(arguments: Serve) -> anyhow::Result<()> {
         kube::Client::try_default().await.context("finding the API server; inside a pod the service account tells it")?;
     let (sender, wanted) = watch::channel(None);
     let api = Api::namespaced(client, &arguments.namespace);
-    let (name, watching) = (arguments.policy.clone(), stop.clone());
-    tokio::spawn(async move { tradewind_watch::follow(api, &name, sender, watching, Wanted::after).await });
+    let (name, watching, readiness) = (arguments.policy.clone(), stop.clone(), Readiness::new());
+    let fresh = readiness.clone();
+    tokio::spawn(async move { tradewind_watch::follow(api, &name, sender, fresh, watching, Wanted::after).await });
     let elsewhere = arguments.inference.into_iter().collect();
     let options = Options {
         settings,
@@ -123,6 +125,7 @@ async fn run(arguments: Serve) -> anyhow::Result<()> {
         security,
         listen: arguments.serve.listen,
         http: arguments.serve.http,
+        readiness,
     };
     match serve(options, wanted, stop).await {
         Err(error) if error.is_stop() => Ok(()),

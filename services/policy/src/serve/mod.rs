@@ -110,6 +110,8 @@ pub struct Options {
     pub listen: SocketAddr,
     /// Address of probes and metrics.
     pub http: SocketAddr,
+    /// What the process waits for; shared with whoever follows the TradingPolicy.
+    pub readiness: Readiness,
 }
 
 /// Runs until `stop`. `wanted` is what the TradingPolicy says; nothing is decided before it says something.
@@ -119,7 +121,7 @@ pub struct Options {
 pub async fn serve(options: Options, wanted: watch::Receiver<Option<Wanted>>, stop: CancellationToken) -> Result<(), ServeError> {
     let metrics = Metrics::new()?;
     let figures = Figures::new(&metrics);
-    let readiness = Readiness::new();
+    let readiness = options.readiness.clone();
     readiness.hold("journal", "being read");
     let mut probes = tokio::spawn(probes::serve(options.http, probes::router(readiness.clone(), metrics), stop.clone()));
     let engine = Engine::open(options.settings.clone(), Box::new(Journal::<Entry>::open(&options.data.join(DECISIONS_FILE))?))?;

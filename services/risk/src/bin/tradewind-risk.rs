@@ -10,6 +10,7 @@ use tradewind_crds::RiskProfile;
 use tradewind_risk::serve::{Options, Sight, serve};
 use tradewind_wire::args::ServeArgs;
 use tradewind_wire::pinning::Pinning;
+use tradewind_wire::probes::Readiness;
 use tradewind_wire::{shutdown, telemetry, tls};
 
 #[derive(Parser)]
@@ -57,14 +58,16 @@ async fn run(arguments: Serve, pinning: Pinning) -> anyhow::Result<()> {
         kube::Client::try_default().await.context("finding the API server; inside a pod the service account tells it")?;
     let (sender, seen) = watch::channel(None);
     let api = Api::namespaced_with(client, &arguments.namespace, &ApiResource::erase::<RiskProfile>(&()));
-    let (name, watching) = (arguments.profile, stop.clone());
-    tokio::spawn(async move { tradewind_watch::follow(api, &name, sender, watching, Sight::after).await });
+    let (name, watching, readiness) = (arguments.profile, stop.clone(), Readiness::new());
+    let fresh = readiness.clone();
+    tokio::spawn(async move { tradewind_watch::follow(api, &name, sender, fresh, watching, Sight::after).await });
     let options = Options {
         data: arguments.data,
         pinning,
         security: arguments.serve.tls.load()?,
         listen: arguments.serve.listen_address(),
         http: arguments.serve.http,
+        readiness,
     };
     serve(options, seen, stop).await.context("the risk service stopped")
 }

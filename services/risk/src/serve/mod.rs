@@ -12,7 +12,7 @@ use tokio_util::sync::CancellationToken;
 use tonic::service::Routes;
 use tradewind_core::time::Nanos;
 use tradewind_journal::{Journal, JournalError};
-use tradewind_wire::hot::{EngineEnded, HotEngine};
+use tradewind_wire::hot::{EngineEnded, HotEngine, Liveness, Pulse};
 use tradewind_wire::pinning::{Pinning, PinningError};
 use tradewind_wire::probes::{self, ProbeError, Readiness};
 use tradewind_wire::process::Describe;
@@ -79,6 +79,8 @@ pub struct Options {
     pub listen: SocketAddr,
     /// Address of probes and metrics.
     pub http: SocketAddr,
+    /// What the process waits for; shared with whoever follows the RiskProfile.
+    pub readiness: Readiness,
 }
 
 /// The engine on its thread, and its newest state for whoever watches.
@@ -95,7 +97,9 @@ impl Running {
     /// When the system gives no thread.
     pub fn start(engine: Engine, pinning: &Pinning) -> std::io::Result<Self> {
         let (state, _) = watch::channel(engine.state());
-        Ok(Self { engine: HotEngine::start("risk", pinning, engine)?, state })
+        let beating = state.clone();
+        let beat = move |engine: &Engine| drop(beating.send_replace(engine.state()));
+        Ok(Self { engine: HotEngine::start_beating("risk", pinning, engine, beat)?, state })
     }
 
     /// Calls the engine and tells watchers when its state has changed, before the caller gets the answer.
@@ -122,7 +126,13 @@ impl Running {
         self.engine.call(work, |outcome| outcome.as_ref().is_err_and(RiskError::is_fatal)).await
     }
 
-    /// The state as it changes.
+    /// When the engine's thread beat last.
+    #[must_use]
+    pub fn pulse(&self) -> Pulse {
+        self.engine.pulse()
+    }
+
+    /// The state as it changes, and with every beat of the engine's thread.
     #[must_use]
     pub fn watch(&self) -> watch::Receiver<v1::RiskState> {
         self.state.subscribe()
@@ -134,14 +144,16 @@ impl Running {
 /// # Errors
 /// [`ServeError`] when the process cannot go on; a restart continues where it was.
 pub async fn serve(options: Options, seen: watch::Receiver<Option<Sight>>, stop: CancellationToken) -> Result<(), ServeError> {
-    let (readiness, metrics) = (Readiness::new(), Metrics::new()?);
+    let (readiness, metrics, liveness) = (options.readiness, Metrics::new()?, Liveness::default());
     readiness.hold("profile", "no valid RiskProfile has been read yet");
     let server = BoundServer::bind(options.listen, options.security).await?;
-    let probes = probes::serve(options.http, probes::router(readiness.clone(), metrics.clone()), stop.clone());
+    let router = probes::living_router(readiness.clone(), metrics.clone(), liveness.clone());
+    let probes = probes::serve(options.http, router, stop.clone());
     let describe = Describe::new("risk", "", options.pinning.clone(), readiness.clone());
     let running = async {
         let Some(engine) = open(&options.data, seen.clone(), &stop).await? else { return Ok(()) };
         let running = Running::start(engine, &options.pinning).map_err(ServeError::Thread)?;
+        liveness.follow(running.pulse());
         let service = Service::new(running.clone(), &metrics);
         let routes = Routes::new(describe.service()).add_service(service.server());
         tracing::info!(address = %server.address(), "serving");

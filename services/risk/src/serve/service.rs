@@ -1,7 +1,7 @@
 //! The gRPC side.
 
 use std::pin::Pin;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use futures::Stream;
 use opentelemetry::KeyValue;
@@ -15,9 +15,6 @@ use tradewind_wire::v1::risk_server::{Risk, RiskServer};
 
 use super::{Running, now};
 use crate::RiskError;
-
-/// Heartbeats come at least this often.
-const HEARTBEAT: Duration = Duration::from_millis(200);
 
 /// `tradewind.v1.Risk` on a running engine.
 #[derive(Clone, Debug)]
@@ -110,13 +107,13 @@ impl Risk for Service {
     }
 }
 
-/// The state now, at once on every change, and again after 200 ms without one.
-fn heartbeats(state: watch::Receiver<v1::RiskState>) -> impl Stream<Item = Result<v1::RiskState, Status>> + Send {
-    futures::stream::unfold((state, true), |(mut state, first)| async move {
-        if !first && let Ok(Err(_)) = tokio::time::timeout(HEARTBEAT, state.changed()).await {
-            return None;
-        }
+/// The state with the next beat of the engine's thread, with every one after it, and at once on every change. What an
+/// engine said before it hung is no heartbeat: whoever begins to listen then hears nothing.
+fn heartbeats(mut state: watch::Receiver<v1::RiskState>) -> impl Stream<Item = Result<v1::RiskState, Status>> + Send {
+    state.mark_unchanged();
+    futures::stream::unfold(state, |mut state| async move {
+        state.changed().await.ok()?;
         let newest = state.borrow_and_update().clone();
-        Some((Ok(newest), (state, false)))
+        Some((Ok(newest), state))
     })
 }
