@@ -103,7 +103,7 @@ closed_list! {
         Trading,
         /// `spec.trading` is Off or Shadow.
         TradingOff,
-        /// `spec.halt` of the policy or of its risk profile is set.
+        /// `spec.halt` of the policy is set, or its account is halted.
         Halted,
         /// The risk service allows only orders that reduce positions.
         ReduceOnly,

@@ -1,6 +1,6 @@
 //! The operator as a process: probes at once, then the lease, then everything else.
 
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -23,6 +23,8 @@ use crate::runtime::brake::Brake;
 use crate::runtime::caches::{Caches, Queues, Triggers, watch_all};
 use crate::runtime::certificates::{self, CHART_PROCESSES, CertificateError};
 use crate::runtime::crd_check::wait_for_resources;
+use crate::runtime::halt_door::{self, Door, Reviewer};
+use crate::runtime::halts::{Halts, grpc_caller};
 use crate::runtime::leadership::{Elector, Leadership};
 use crate::runtime::lease::LeaseTerms;
 use crate::runtime::metrics::Metrics;
@@ -215,6 +217,7 @@ async fn work(
     tasks.spawn(writer);
     let own = authority.issue(&leaf("tradewind-operator", &args.namespace), now)?;
     let polls = Polls::new(grpc_dialer(&own), metrics.clone());
+    let halts = Halts::new(grpc_caller(&own));
     tasks.spawn(every_hour(args.namespace.clone(), writes.clone(), Arc::clone(&authority), caches.clone(), triggers.clone()));
     tasks.spawn(polls.clone().run(move |(kind, namespace, name)| match *kind {
         "TradingPolicy" => triggers.policy(namespace, name),
@@ -226,8 +229,20 @@ async fn work(
         storage_class: args.storage_class.clone(),
         operator_namespace: args.namespace.clone(),
     };
-    let context =
-        Context { caches, writes, status, polls, brake, authority, settings, metrics: metrics.clone(), clock: Timestamp::now };
+    let door = Door { caches: caches.clone(), halts: halts.clone(), reviewer: Reviewer::new(client.clone()) };
+    tasks.spawn(open_door(door, signal.clone()));
+    let context = Context {
+        caches,
+        writes,
+        status,
+        polls,
+        halts,
+        brake,
+        authority,
+        settings,
+        metrics: metrics.clone(),
+        clock: Timestamp::now,
+    };
     tokio::select! {
         () = context.caches.ready() => {}
         () = signal.cancelled() => return Ok(()),
@@ -236,6 +251,14 @@ async fn work(
     info!(identity = %args.identity, "all caches are filled; working");
     control(Arc::new(context), queues, signal).await;
     Ok(())
+}
+
+/// Lets in who halts an account through the operator. Without the door everything else goes on, and spec.halt still works.
+async fn open_door(door: Door, signal: CancellationToken) {
+    let address = SocketAddr::from((Ipv4Addr::LOCALHOST, halt_door::PORT));
+    if let Err(error) = probes::serve(address, halt_door::router(door), signal).await {
+        warn!(%error, "`kubectl tradewind halt --now` is not served");
+    }
 }
 
 async fn chart_certificates(writes: &Writes, authority: &Authority, namespace: &str) -> Result<(), CertificateError> {

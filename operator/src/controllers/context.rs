@@ -13,6 +13,7 @@ use crate::build::settings::Settings;
 use crate::runtime::authority::Authority;
 use crate::runtime::brake::Brake;
 use crate::runtime::caches::Caches;
+use crate::runtime::halts::Halts;
 use crate::runtime::metrics::Metrics;
 use crate::runtime::polls::Polls;
 use crate::runtime::status_writer::{StatusError, StatusWriter};
@@ -29,6 +30,8 @@ pub struct Context {
     pub status: StatusWriter,
     /// What running processes say.
     pub polls: Polls,
+    /// Direct calls that stop an account.
+    pub halts: Halts,
     /// Rejected pods.
     pub brake: Brake,
     /// Certificates.

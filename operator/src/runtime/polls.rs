@@ -294,10 +294,7 @@ fn gist(heard: &Heard) -> Option<Answer> {
 /// Dials with the operator's own certificate. Channels are kept and connect again by themselves.
 #[must_use]
 pub fn grpc_dialer(leaf: &Leaf) -> Dialer {
-    tradewind_wire::tls::install_provider();
-    let tls = ClientTlsConfig::new()
-        .identity(Identity::from_pem(&leaf.certificate, &leaf.key))
-        .ca_certificate(Certificate::from_pem(&leaf.ca));
+    let tls = client_tls(leaf);
     let channels: Arc<Mutex<BTreeMap<String, Channel>>> = Arc::default();
     Arc::new(move |question| {
         let (tls, channels) = (tls.clone(), Arc::clone(&channels));
@@ -319,7 +316,15 @@ pub fn grpc_dialer(leaf: &Leaf) -> Dialer {
     })
 }
 
-fn connect(endpoint: &str, tls: ClientTlsConfig) -> Result<Channel, String> {
+/// What the operator shows and trusts when it calls a process.
+pub(super) fn client_tls(leaf: &Leaf) -> ClientTlsConfig {
+    tradewind_wire::tls::install_provider();
+    ClientTlsConfig::new()
+        .identity(Identity::from_pem(&leaf.certificate, &leaf.key))
+        .ca_certificate(Certificate::from_pem(&leaf.ca))
+}
+
+pub(super) fn connect(endpoint: &str, tls: ClientTlsConfig) -> Result<Channel, String> {
     let target = Endpoint::from_shared(format!("https://{endpoint}")).map_err(|error| format!("{endpoint}: {error}"))?;
     let target = target.connect_timeout(CONNECT).tcp_nodelay(true).tls_config(tls);
     target.map(|target| target.connect_lazy()).map_err(|error| format!("{endpoint}: {error}"))

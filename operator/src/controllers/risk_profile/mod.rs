@@ -15,24 +15,26 @@ use tradewind_crds::names::{self, LABEL_PROFILE};
 use tradewind_crds::trading_policy::{CpuMode, RolePlacement};
 use tradewind_crds::validation::{join, validate_risk_profile};
 use tradewind_crds::{ConditionType, RiskProfile};
-use tradewind_wire::v1::{ProcessInfo, RiskStatus};
+use tradewind_wire::v1::{HaltNowRequest, ProcessInfo, RiskStatus};
 
 use super::apply::{Applied, Apply, certificate_stamp};
 use super::context::{Context, Next, PassError};
 use super::{pods, pool};
 use crate::build::certificates::{leaf, secret_name};
 use crate::build::owner::Owner;
-use crate::build::pod::GRPC_PORT;
 use crate::build::risk::{RiskChildren, risk};
 use crate::build::trading::ProcessChildren;
 use crate::plan::conflict::{Claim, holder, message};
 use crate::plan::placement::{Ask, fit};
 use crate::runtime::brake::Tripped;
+use crate::runtime::halts::{HaltOrder, risk_endpoint};
 use crate::runtime::polls::{self, Answer, Asked, Question};
 
 /// Time between two questions while something changes, and when nothing does.
 const BUSY: Duration = Duration::from_secs(2);
 const IDLE: Duration = Duration::from_secs(5);
+/// Pause before a halt that was not understood is handed on again.
+const HALT_PAUSE: Duration = Duration::from_millis(500);
 
 /// What stops a profile, and what to do about it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -65,6 +67,8 @@ pub async fn pass(profile: Arc<RiskProfile>, context: Arc<Context>) -> Result<Ne
     let placed = placement(&profile, &context);
     let placement = placed.clone().unwrap_or_default();
     let existing = context.caches.stateful_sets.get(&owner.namespace, &name);
+    // Stopping comes before everything else; the risk process reads spec.halt by itself too.
+    let unheard = existing.is_some() && profile.spec.halt && hand_on_halt(&profile, &owner, &name, &context).await.is_err();
     // validate
     let faults = validate_risk_profile(&profile.spec);
     // plan
@@ -90,8 +94,9 @@ pub async fn pass(profile: Arc<RiskProfile>, context: Arc<Context>) -> Result<Ne
     let set = if start { Some(apply(&profile, &owner, &placement, tripped.as_ref(), &context, now).await?) } else { None };
     // status
     let Heard { risk, info, undecided } = ask(&context, &owner, &profile, &name, set.is_some());
+    let soon = if unheard { Next::LookAgain(HALT_PAUSE) } else { Next::Done };
     if undecided && stall.is_none() && profile.status.is_some() {
-        return Ok(next(None, tripped.as_ref())); // the answer, or certain silence, brings the next pass
+        return Ok(next(None, tripped.as_ref()).sooner(soon)); // the answer, or certain silence, brings the next pass
     }
     let waiting = stall.as_ref().map(|stall| stall.reason);
     let trouble = if unplaced { Some(UNPLACED.to_owned()) } else { pods::trouble(&context, &owner.namespace, &name) };
@@ -99,7 +104,20 @@ pub async fn pass(profile: Arc<RiskProfile>, context: Arc<Context>) -> Result<Ne
     let (status, notices) = status::status(&seen, now);
     let before = serde_json::to_value(profile.status.clone().unwrap_or_default())?;
     context.status.write(profile.as_ref(), &before, serde_json::to_value(status)?, notices).await?;
-    Ok(next(waiting, tripped.as_ref()))
+    Ok(next(waiting, tripped.as_ref()).sooner(soon))
+}
+
+/// Calls the risk process directly, once for each generation that halts.
+async fn hand_on_halt(profile: &RiskProfile, owner: &Owner, name: &str, context: &Context) -> Result<(), String> {
+    let request = HaltNowRequest {
+        account: profile.spec.account.clone(),
+        actor: "the operator".to_owned(),
+        reason: "spec.halt of the RiskProfile".to_owned(),
+        generation: profile.metadata.generation.unwrap_or_default(),
+    };
+    let order = HaltOrder { endpoint: risk_endpoint(name, &owner.namespace), request };
+    let handed = context.halts.hand_on((&owner.namespace, &owner.name), &profile.uid().unwrap_or_default(), order).await;
+    handed.inspect_err(|error| tracing::warn!(profile = owner.name, error, "the halt could not be handed on; it is tried again"))
 }
 
 fn next(stall: Option<RiskReason>, tripped: Option<&Tripped>) -> Next {
@@ -210,7 +228,7 @@ struct Heard {
 /// Says what to ask from now on and answers with what was heard so far.
 fn ask(context: &Context, owner: &Owner, profile: &RiskProfile, name: &str, runs: bool) -> Heard {
     let key = ("RiskProfile", owner.namespace.clone(), owner.name.clone());
-    let endpoint = format!("{}:{GRPC_PORT}", names::service_host(name, &owner.namespace));
+    let endpoint = risk_endpoint(name, &owner.namespace);
     let heard = |asked| context.polls.heard(&key, asked, &endpoint);
     let risk = match heard(Asked::Risk).current() {
         Some(Answer::Risk(status)) => Some(status.as_ref().clone()),
