@@ -36,12 +36,14 @@ pub struct HaltOrder {
 /// Makes one call and answers with the id of the halt in force; replaced in tests.
 pub type Caller = Arc<dyn Fn(HaltOrder) -> BoxFuture<'static, Result<String, String>> + Send + Sync>;
 
+/// Uid and generation that were handed on, by namespace and name of the profile.
+type Handed = BTreeMap<(String, String), (String, i64)>;
+
 /// Handle on the calls. Clones share what was handed on.
 #[derive(Clone)]
 pub struct Halts {
     caller: Caller,
-    /// Uid and generation that were handed on, by namespace and name of the profile.
-    handed: Arc<Mutex<BTreeMap<(String, String), (String, i64)>>>,
+    handed: Arc<Mutex<Handed>>,
 }
 
 impl fmt::Debug for Halts {
