@@ -103,7 +103,7 @@ closed_list! {
         Trading,
         /// `spec.trading` is Off or Shadow.
         TradingOff,
-        /// `spec.halt` of the policy or of its risk profile is set.
+        /// `spec.halt` of the policy is set, or its account is halted.
         Halted,
         /// The risk service allows only orders that reduce positions.
         ReduceOnly,
@@ -129,6 +129,8 @@ closed_list! {
         WaitingForPods,
         /// A looser limit waits for `spec.approvedLoosening`.
         LooseningPending,
+        /// A looser limit is approved and waits for the end of its soak.
+        Soaking,
         /// The newest generation is wrong; the limits before it stay in force.
         InvalidSpec,
         /// New orders may be sent.
@@ -137,6 +139,8 @@ closed_list! {
         ReduceOnly,
         /// No orders are allowed.
         Halted,
+        /// A halt holds until its id is acknowledged.
+        HaltLatched,
         /// A breaker has fired and waits for its acknowledgement.
         BreakerLatched,
         /// The risk service does not answer; its clients fail closed.

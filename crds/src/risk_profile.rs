@@ -43,7 +43,8 @@ closed_list! {
 /// The hard limits of one account and the service that checks every order against them.
 ///
 /// The risk service reads this object itself: a tighter limit, a halt and an acknowledgement act at once, with or without
-/// the operator. A looser limit waits until spec.approvedLoosening names its digest.
+/// the operator. A looser limit waits until spec.approvedLoosening names its digest, and then for a soak. What stops
+/// latches: a halt and a breaker stay until their ids are acknowledged.
 #[derive(CustomResource, Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[kube(
     group = "tradewind.dev",
@@ -60,7 +61,7 @@ closed_list! {
         .message(says("'metadata.name is \"%s\": use at most 40 characters a-z, 0-9 and -, starting with a letter, because names of Services are made from it'.format([self.metadata.name])")),
     printcolumn(name = "Account", type_ = "string", json_path = ".spec.account"),
     printcolumn(name = "State", type_ = "string", json_path = ".status.state", description = "Normal, ReduceOnly or Halted"),
-    printcolumn(name = "Halt", type_ = "boolean", json_path = ".spec.halt", description = "Stopped by the spec"),
+    printcolumn(name = "Halt", type_ = "string", json_path = ".status.halt.id", description = "Halt in force, to be named in spec.acknowledgeHalt"),
     printcolumn(name = "Breaker", type_ = "string", json_path = ".status.breaker.id", description = "Breaker that has fired"),
     printcolumn(name = "Ready", type_ = "string", json_path = ".status.conditions[?(@.type==\"Ready\")].status"),
     printcolumn(name = "Limits", type_ = "integer", json_path = ".status.acknowledgedGeneration", description = "Generation of the limits in force"),
@@ -89,19 +90,33 @@ pub struct RiskProfileSpec {
     /// The limits. All of them hold; the tightest binds first.
     pub limits: Limits,
 
-    /// Stops trading at once: the risk service reads it itself and refuses orders within a second.
+    /// Stops trading at once: the risk service reads it itself and refuses orders within a second, however wrong the rest of
+    /// the profile is. What was halted stays so when this becomes false or is left out: see acknowledgeHalt. Leave it out
+    /// of manifests that are applied again and again.
     #[serde(default)]
     pub halt: bool,
+
+    /// Id of the halt (status.halt.id) that was looked into and may be lifted; works only while halt is false. Empty: none.
+    #[serde(default)]
+    #[schemars(length(max = 64), regex(pattern = "^[A-Za-z0-9._-]*$"))]
+    pub acknowledge_halt: String,
 
     /// What a halt leaves: ReduceOnly allows orders that reduce a position (protective stops among them), None no order at
     /// all. A drawdown breaker always leaves ReduceOnly.
     #[serde(default = "default_halt_mode")]
     pub halt_mode: HaltMode,
 
-    /// Digest of the looser limits that may come into force, as given in status.pendingLoosening. Empty: none.
+    /// Digest of the looser limits that may come into force, as given in status.pendingLoosening: good for one change, from
+    /// exactly the limits in force to exactly those wanted, once. Empty: none.
     #[serde(default)]
     #[schemars(length(max = 64), regex(pattern = "^([0-9a-f]{12,64})?$"))]
     pub approved_loosening: String,
+
+    /// Open market that has to pass after an approval before looser limits are in force. A shorter one than before holds
+    /// only after the present one has passed.
+    #[serde(default = "default_loosening_soak")]
+    #[schemars(extend("x-kubernetes-validations" = schema::rules(&[("duration(self) <= duration('168h')", "'spec.looseningSoak is %s, allowed is 0s to 168h'.format([self])")])))]
+    pub loosening_soak: DurationText,
 
     /// Id of the breaker (status.breaker.id) that was looked into and may be reset. Empty: none.
     #[serde(default)]
@@ -173,6 +188,9 @@ pub struct RiskProfileStatus {
     /// Generation of the spec that the running service has read. Limits that wait for an approval are not in force yet.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub acknowledged_generation: Option<i64>,
+    /// The halt in force; it stays when spec.halt becomes false.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub halt: Option<HaltStatus>,
     /// The breaker that has fired.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub breaker: Option<BreakerStatus>,
@@ -180,6 +198,9 @@ pub struct RiskProfileStatus {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 64))]
     pub pending_loosening: Option<String>,
+    /// The soak of looser limits that are approved.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub soak: Option<SoakStatus>,
     /// Newest refused orders, at most 10. Sample and count are refreshed together, at most once a minute; the metric
     /// tradewind_risk_denials_total is exact.
     #[schemars(schema_with = "schema::denials")]
@@ -255,6 +276,37 @@ impl From<&Limits> for EffectiveLimits {
     }
 }
 
+/// A halt in force.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct HaltStatus {
+    /// Id to put into spec.acknowledgeHalt beside spec.halt: false.
+    #[schemars(length(max = 64))]
+    pub id: String,
+    /// Who asked for it first.
+    #[schemars(length(max = 512))]
+    pub actor: String,
+    /// Why.
+    #[schemars(length(max = 512))]
+    pub reason: String,
+    /// Since when.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "schema::optional_time")]
+    pub since: Option<Time>,
+}
+
+/// Looser limits that are approved and not in force yet.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct SoakStatus {
+    /// Open market that has to pass in all.
+    pub open_market: DurationText,
+    /// Earliest time, on the clock of the feed, at which they can be in force: later by what the market is closed meanwhile.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "schema::optional_time")]
+    pub not_before: Option<Time>,
+}
+
 /// A breaker that has fired.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
@@ -273,4 +325,8 @@ fn default_halt_mode() -> HaltMode {
 
 fn account_policies(generator: &mut SchemaGenerator) -> Schema {
     schema::list_map::<AccountPolicy>(generator, "name", 0, u32::try_from(MOST_POLICIES).unwrap_or(u32::MAX))
+}
+
+fn default_loosening_soak() -> DurationText {
+    DurationText::from_secs(600)
 }

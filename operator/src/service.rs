@@ -1,6 +1,6 @@
 //! The operator as a process: probes at once, then the lease, then everything else.
 
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -24,6 +24,8 @@ use crate::runtime::brake::Brake;
 use crate::runtime::caches::{Caches, Queues, Scope, Triggers, watch_all};
 use crate::runtime::certificates::{self, CHART_PROCESSES, CertificateError, OwnCertificate};
 use crate::runtime::crd_check::wait_for_resources;
+use crate::runtime::halt_door::{self, Door, Reviewer};
+use crate::runtime::halts::{Halts, grpc_caller};
 use crate::runtime::leadership::{Elector, Leadership};
 use crate::runtime::lease::LeaseTerms;
 use crate::runtime::metrics::Metrics;
@@ -223,6 +225,7 @@ async fn work(
     let request = leaf(Process::Operator, &args.namespace, "tradewind-operator", "tradewind-operator");
     let own = OwnCertificate::issue(&authority.get(), request, now)?;
     let polls = Polls::new(grpc_dialer(own.security()), metrics.clone());
+    let halts = Halts::new(grpc_caller(own.security()));
     let care = Care {
         namespace: args.namespace.clone(),
         writes: writes.clone(),
@@ -243,8 +246,20 @@ async fn work(
         operator_namespace: args.namespace.clone(),
         namespace_scope: args.namespace_scope.clone(),
     };
-    let context =
-        Context { caches, writes, status, polls, brake, authority, settings, metrics: metrics.clone(), clock: Timestamp::now };
+    let door = Door { caches: caches.clone(), halts: halts.clone(), reviewer: Reviewer::new(client.clone()) };
+    tasks.spawn(open_door(door, signal.clone()));
+    let context = Context {
+        caches,
+        writes,
+        status,
+        polls,
+        halts,
+        brake,
+        authority,
+        settings,
+        metrics: metrics.clone(),
+        clock: Timestamp::now,
+    };
     tokio::select! {
         () = context.caches.ready() => {}
         () = signal.cancelled() => return Ok(()),
@@ -253,6 +268,14 @@ async fn work(
     info!(identity = %args.identity, "all caches are filled; working");
     control(Arc::new(context), queues, signal).await;
     Ok(())
+}
+
+/// Lets in who halts an account through the operator. Without the door everything else goes on, and spec.halt still works.
+async fn open_door(door: Door, signal: CancellationToken) {
+    let address = SocketAddr::from((Ipv4Addr::LOCALHOST, halt_door::PORT));
+    if let Err(error) = probes::serve(address, halt_door::router(door), signal).await {
+        warn!(%error, "`kubectl tradewind halt --now` is not served");
+    }
 }
 
 async fn chart_certificates(

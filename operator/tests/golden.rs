@@ -197,12 +197,7 @@ fn policies_and_instruments_that_come_and_go_do_not_restart_the_risk_service() {
         let share =
             Share { policy: "indices", spec: &indices, instruments: indices.instruments.iter().take(instruments).collect() };
         let account = account_json(&profile().spec, &[share]);
-        let gate = Gate {
-            account: &account,
-            placement: &placement,
-            storage: &storage,
-            replicas: 1,
-        };
+        let gate = Gate { account: &account, placement: &placement, storage: &storage, replicas: 1 };
         risk(&owner, &settings(), &gate)
     };
     let (one, two) = (with(1), with(2));

@@ -12,6 +12,9 @@ pub fn validate_risk_profile(spec: &RiskProfileSpec) -> Vec<Violation> {
     }
     positive(&mut found, "spec.startingEquity", spec.starting_equity);
     limits(&mut found, &spec.limits);
+    if spec.loosening_soak.millis() > 604_800_000 {
+        found.push(Violation::new("spec.looseningSoak", spec.loosening_soak, "0s to 168h", ""));
+    }
     found
 }
 
@@ -87,18 +90,33 @@ pub fn loosened(in_force: &Limits, wanted: &Limits) -> Vec<Loosening> {
         .collect()
 }
 
-/// Digest that `spec.approvedLoosening` must name: it binds the limits in force and the limits wanted, so that an approval
-/// cannot be used for another change. Hex, 16 characters of SHA-256; `None` when nothing is loosened.
+/// Digest that `spec.approvedLoosening` must name. It binds all limits in force and all limits wanted, and `scope`: what
+/// the risk service tells one change from every other by (account, journal, count of changes before it), so that an approval
+/// is good for one change, once. Hex, 16 characters of SHA-256; `None` when nothing is loosened.
 #[must_use]
-pub fn loosening_digest(in_force: &Limits, wanted: &Limits) -> Option<String> {
+pub fn loosening_digest(scope: &str, in_force: &Limits, wanted: &Limits) -> Option<String> {
     use sha2::{Digest, Sha256};
-    let changes = loosened(in_force, wanted);
-    if changes.is_empty() {
+    if loosened(in_force, wanted).is_empty() {
         return None;
     }
     let mut hash = Sha256::new();
-    for change in &changes {
-        hash.update(format!("{}:{}->{}\n", change.limit, change.from, change.to));
+    hash.update(scope);
+    for limits in [in_force, wanted] {
+        hash.update("\n");
+        hash.update(limits.max_order_notional.to_string());
+        hash.update(" ");
+        hash.update(limits.max_position_notional.to_string());
+        let counts = [
+            limits.max_gross_exposure_bps,
+            limits.daily_loss_bps,
+            limits.max_drawdown_bps,
+            limits.max_orders_per_minute,
+            limits.price_collar_bps,
+            limits.max_data_age.millis(),
+        ];
+        for count in counts {
+            hash.update(format!(" {count}"));
+        }
     }
     Some(hex::encode(hash.finalize()).chars().take(16).collect())
 }
@@ -132,12 +150,15 @@ mod tests {
         let base = samples::profile("main", "paper-1").spec.limits;
         let mut wanted = base.clone();
         wanted.daily_loss_bps = 200;
-        assert_eq!(loosening_digest(&base, &wanted), None);
+        assert_eq!(loosening_digest("1", &base, &wanted), None);
         wanted.max_orders_per_minute += 1;
-        let digest = loosening_digest(&base, &wanted).unwrap();
+        let digest = loosening_digest("1", &base, &wanted).unwrap();
         assert_eq!(digest.len(), 16);
-        // An approval binds exactly one change.
+        // An approval binds exactly one change, from exactly these limits.
+        assert_ne!(loosening_digest("2", &base, &wanted).unwrap(), digest, "the same change another time");
+        let other = Limits { price_collar_bps: base.price_collar_bps + 1, ..base.clone() };
+        assert_ne!(loosening_digest("1", &other, &wanted).unwrap(), digest, "from other limits");
         wanted.max_orders_per_minute += 1;
-        assert_ne!(loosening_digest(&base, &wanted).unwrap(), digest);
+        assert_ne!(loosening_digest("1", &base, &wanted).unwrap(), digest, "to other limits");
     }
 }

@@ -1,12 +1,12 @@
 //! What a reconcile may use.
 
-
 use k8s_openapi::jiff::Timestamp;
 
 use crate::build::settings::Settings;
 use crate::runtime::authority::CurrentAuthority;
 use crate::runtime::brake::Brake;
 use crate::runtime::caches::Caches;
+use crate::runtime::halts::Halts;
 use crate::runtime::metrics::Metrics;
 use crate::runtime::polls::Polls;
 use crate::runtime::status_writer::StatusWriter;
@@ -23,6 +23,8 @@ pub struct Context {
     pub status: StatusWriter,
     /// What running processes say.
     pub polls: Polls,
+    /// Direct calls that stop an account.
+    pub halts: Halts,
     /// Rejected pods.
     pub brake: Brake,
     /// Certificates.

@@ -145,7 +145,7 @@ pub fn trading_allowed(
         return (false, PolicyReason::Halted, "spec.halt of this policy is set".into());
     }
     if profile_halt {
-        return (false, PolicyReason::Halted, "spec.halt of the risk profile is set".into());
+        return (false, PolicyReason::Halted, "the account is halted: see status.halt of the risk profile".into());
     }
     if trading != TradingMode::Paper {
         return (false, PolicyReason::TradingOff, format!("spec.trading is {trading}: decisions are recorded only"));

@@ -24,7 +24,9 @@ use tradewind_crds::policy_status::Phase;
   kubectl tradewind promote indices               promote the candidate without waiting for its gates
   kubectl tradewind abort indices                 roll the candidate back
   kubectl tradewind halt --profile main           stop the account: no new risk from now on
-  kubectl tradewind halt --profile main --off     trade again
+  kubectl tradewind halt --profile main --off     lift the halt in force, by its id
+  kubectl tradewind halt --profile main --now --reason 'wrong prices'
+                                                  the same stop through the operator, in your name: beside the spec, not in it
 
 Exit codes:
   0  done
@@ -121,12 +123,25 @@ pub struct HaltArgs {
     /// Name of the RiskProfile whose account to stop. Works without the operator, within a second.
     #[arg(long)]
     pub profile: Option<String>,
-    /// Lift the halt.
+    /// Lift the halt; that of an account by the id of the one in force.
     #[arg(long)]
     pub off: bool,
     /// Print the edit instead of making it.
     #[arg(long)]
     pub dry_run: bool,
+    /// Call the risk process through the operator, in your name, instead of editing spec.halt. It stays halted until its id is
+    /// acknowledged. Needs the verb `halt` on the profile and the role tradewind-halt in the operator's namespace.
+    #[arg(long, requires = "profile", conflicts_with_all = ["name", "off", "dry_run"])]
+    pub now: bool,
+    /// With --now: why, for the journal and the status.
+    #[arg(long, requires = "now", default_value = "kubectl tradewind halt --now")]
+    pub reason: String,
+    /// With --now: namespace of the operator.
+    #[arg(long, requires = "now", default_value = "tradewind-system")]
+    pub operator_namespace: String,
+    /// With --now: show the operator a token of this service account of the profile's namespace, instead of the kubeconfig's.
+    #[arg(long, requires = "now", value_name = "NAME")]
+    pub service_account: Option<String>,
 }
 
 fn phase(text: &str) -> Result<Phase, String> {
@@ -162,6 +177,12 @@ mod tests {
         assert!(Cli::try_parse_from(["kubectl-tradewind", "halt"]).is_err());
         assert!(Cli::try_parse_from(["kubectl-tradewind", "halt", "indices", "--profile", "main"]).is_err());
         assert!(Cli::try_parse_from(["kubectl-tradewind", "halt", "--profile", "main", "--off"]).is_ok());
+        assert!(Cli::try_parse_from(["kubectl-tradewind", "halt", "--profile", "main", "--now"]).is_ok());
+        for wrong in
+            [vec!["indices", "--now"], vec!["--profile", "main", "--now", "--off"], vec!["--profile", "main", "--reason", "x"]]
+        {
+            assert!(Cli::try_parse_from(["kubectl-tradewind", "halt"].into_iter().chain(wrong.clone())).is_err(), "{wrong:?}");
+        }
     }
 
     #[test]

@@ -13,6 +13,7 @@ use tradewind_crds::{RiskProfile, TradingPolicy};
 use super::args::{Cli, Command, HaltArgs, StatusArgs, WaitArgs};
 use super::edit::{self, Edit, NothingToDo};
 use super::judge::{Progress, judge};
+use super::now::{self, NowError};
 use super::render;
 
 /// How a command ended.
@@ -51,6 +52,9 @@ pub enum PluginError {
     /// The API server refused or could not be reached.
     #[error("API server: {0}")]
     Api(#[from] kube::Error),
+    /// `halt --now`.
+    #[error(transparent)]
+    Now(#[from] NowError),
     /// The object does not exist.
     #[error("{kind} {name} does not exist in namespace {namespace}; `kubectl get {kind} -A` shows those that do")]
     Absent {
@@ -79,6 +83,11 @@ pub async fn run(cli: Cli) -> Result<Outcome, PluginError> {
         None => Config::infer().await?,
     };
     let namespace = cli.namespace.unwrap_or_else(|| config.default_namespace.clone());
+    if let Command::Halt(args) = &cli.command
+        && args.now
+    {
+        return halt_now(config, &namespace, args).await;
+    }
     let session = Session { client: Client::try_from(config)?, namespace };
     match cli.command {
         Command::Status(args) => session.status(&args).await,
@@ -93,6 +102,28 @@ pub async fn run(cli: Cli) -> Result<Outcome, PluginError> {
         }
         Command::Halt(args) => session.halt(&args).await,
     }
+}
+
+/// Through the operator, in the name of whoever asks.
+async fn halt_now(config: Config, namespace: &str, args: &HaltArgs) -> Result<Outcome, PluginError> {
+    let shown = match &args.service_account {
+        Some(_) => None,
+        None => Some(now::authorization(&config).await?.ok_or(NowError::NoToken)?),
+    };
+    let client = Client::try_from(config)?;
+    let authorization = match (&args.service_account, shown) {
+        (Some(name), _) => now::service_account(&client, namespace, name).await?,
+        (None, shown) => shown.ok_or(NowError::NoToken)?,
+    };
+    let profile = args.profile.as_deref().unwrap_or_default();
+    let obeyed = now::halt(&client, &args.operator_namespace, (namespace, profile), authorization, &args.reason).await?;
+    anstream::println!(
+        "riskprofile/{profile}: account {} is halted ({}), asked by {}; `kubectl tradewind halt --profile {profile} --off` lifts it",
+        obeyed.account,
+        obeyed.halt_id,
+        obeyed.actor
+    );
+    Ok(Outcome::Done)
 }
 
 impl Session {

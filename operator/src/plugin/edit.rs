@@ -138,24 +138,33 @@ pub fn halt_policy(policy: &TradingPolicy, halt: bool) -> Result<Edit, NothingTo
     Ok(on_policy(policy, json!({ "spec": { "halt": halt } }), says.to_owned()))
 }
 
-/// Halt an account, or lift it.
+/// Halt an account, or lift the halt in force by its id: without the id it stays.
 ///
 /// # Errors
 /// [`NothingToDo::Already`].
 pub fn halt_profile(profile: &RiskProfile, halt: bool) -> Result<Edit, NothingToDo> {
     let name = profile.metadata.name.clone().unwrap_or_default();
-    if profile.spec.halt == halt {
+    let latched = profile.status.as_ref().and_then(|status| status.halt.as_ref()).map(|halt| halt.id.clone());
+    if profile.spec.halt == halt && (halt || latched.is_none()) {
         return Err(NothingToDo::Already { name, field: "spec.halt", value: halt.to_string() });
     }
-    let says = if halt {
-        format!(
-            "account {} is halted, haltMode {}; the risk service acts on it by itself",
+    if halt {
+        let says = format!(
+            "account {} is halted, haltMode {}; the risk service acts on it by itself, and it stays so until its id is acknowledged",
             profile.spec.account, profile.spec.halt_mode
-        )
-    } else {
-        format!("account {} may trade again, unless a breaker holds it", profile.spec.account)
+        );
+        return Ok(Edit { kind: "riskprofile", name, patch: json!({ "spec": { "halt": true } }), says });
+    }
+    let Some(id) = latched else {
+        let says = format!(
+            "account {}: the risk service had not reported a halt; if it did meanwhile, use --off again",
+            profile.spec.account
+        );
+        return Ok(Edit { kind: "riskprofile", name, patch: json!({ "spec": { "halt": false } }), says });
     };
-    Ok(Edit { kind: "riskprofile", name, patch: json!({ "spec": { "halt": halt } }), says })
+    let says =
+        format!("halt {id} is lifted; account {} may trade again, unless a breaker or a loss holds it", profile.spec.account);
+    Ok(Edit { kind: "riskprofile", name, patch: json!({ "spec": { "halt": false, "acknowledgeHalt": id } }), says })
 }
 
 #[cfg(test)]
@@ -164,7 +173,8 @@ mod tests {
     use super::*;
     use crate::plan::bundle::{Sources, revision};
     use tradewind_crds::policy_status::TradingPolicyStatus;
-    use tradewind_crds::samples;
+    use tradewind_crds::risk_profile::HaltStatus;
+    use tradewind_crds::{RiskProfileStatus, samples};
 
     fn with_candidate() -> TradingPolicy {
         let mut policy = samples::policy("indices", "main", "tactical-b");
@@ -209,6 +219,21 @@ mod tests {
         let error = promote(&policy, None).unwrap_err().to_string();
         assert!(error.contains("no candidate to promote") && error.contains("status indices"), "{error}");
         assert!(promote(&policy, Some("0a1b2c3d4e5f")).is_ok());
+    }
+
+    #[test]
+    fn a_halt_is_lifted_by_its_id() {
+        let mut profile = samples::profile("main", "paper-1");
+        assert!(matches!(halt_profile(&profile, false), Err(NothingToDo::Already { .. })));
+        let halt = HaltStatus { id: "halt-2-0a1b2c3d4e5f".into(), actor: "anna".into(), reason: "test".into(), since: None };
+        profile.status = Some(RiskProfileStatus { halt: Some(halt), ..RiskProfileStatus::default() });
+        let edit = halt_profile(&profile, false).unwrap();
+        assert_eq!(
+            edit.patch,
+            json!({"spec": {"halt": false, "acknowledgeHalt": "halt-2-0a1b2c3d4e5f"}}),
+            "though spec.halt is false"
+        );
+        assert_eq!(halt_profile(&profile, true).unwrap().patch, json!({"spec": {"halt": true}}));
     }
 
     #[test]

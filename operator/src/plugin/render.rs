@@ -115,7 +115,11 @@ fn account(profile: &RiskProfile) -> String {
     let status = profile.status.clone().unwrap_or_default();
     let state = status.state.map_or_else(|| "not reported".into(), |state| coloured(state.as_str()));
     let why = status.reason.filter(|reason| !reason.is_empty()).map_or_else(String::new, |reason| format!(": {reason}"));
-    let halted = if profile.spec.halt { ", halted by its spec" } else { "" };
+    let halted = match &status.halt {
+        Some(halt) => format!(", halted by {}: {} ({})", halt.actor, halt.reason, halt.id),
+        None if profile.spec.halt => ", halted by its spec".to_owned(),
+        None => String::new(),
+    };
     let breaker = status.breaker.map_or_else(String::new, |b| format!(", breaker {}: {}", b.id, b.reason));
     format!("{} is {state}{why}{halted}{breaker}", profile.spec.account)
 }

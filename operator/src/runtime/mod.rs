@@ -7,6 +7,8 @@ pub mod caches;
 pub mod certificates;
 pub mod crd_check;
 pub mod events;
+pub mod halt_door;
+pub mod halts;
 pub mod leadership;
 pub mod lease;
 pub mod metrics;

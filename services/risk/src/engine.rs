@@ -2,6 +2,7 @@
 
 use tradewind_core::instrument::Symbol;
 use tradewind_core::orders::OrderId;
+use tradewind_core::time::Nanos;
 use tradewind_crds::RiskProfileSpec;
 use tradewind_crds::validation::{self, validate_risk_profile};
 use tradewind_journal::Log;
@@ -15,6 +16,7 @@ use crate::error::RiskError;
 use crate::limits::TradingState;
 use crate::record::{CancelRecord, Record};
 use crate::state::State;
+use crate::stops::halt::HaltAsk;
 use crate::venues::Venues;
 use crate::{messages, orders};
 
@@ -57,9 +59,18 @@ impl Engine {
     /// # Errors
     /// [`RiskError::Journal`] when it cannot be read, [`RiskError::Account`] when it is another account's.
     pub fn open(account: &str, log: Box<dyn Log<Record>>) -> Result<Self, RiskError> {
+        Self::open_as(account, "", log)
+    }
+
+    /// As [`Engine::open`]; an empty journal is begun under the name `journal`, which makes the ids of its halts and
+    /// breakers differ from those of every other journal of the account. A journal that has begun keeps its name.
+    ///
+    /// # Errors
+    /// As [`Engine::open`].
+    pub fn open_as(account: &str, journal: &str, log: Box<dyn Log<Record>>) -> Result<Self, RiskError> {
         let mut engine = Self::reopen(log)?;
         if engine.log.is_empty() {
-            engine.record(Record::Opened { account: account.to_owned() })?;
+            engine.record(Record::Opened { account: account.to_owned(), journal: journal.to_owned() })?;
         }
         if engine.state.account_name != account {
             return Err(RiskError::Account { found: engine.state.account_name, wanted: account.to_owned() });
@@ -88,11 +99,15 @@ impl Engine {
     /// A generation that is in force already changes nothing.
     ///
     /// An invalid profile leaves the limits before it in force, and [`Engine::status`] says why. Its halt acts all
-    /// the same: stopping needs no valid limits.
+    /// the same, before anything else is looked at: stopping needs no valid limits. A process that has a clock asks for
+    /// the halt with [`Engine::see_halt`] first; here the time of a halt is that of the newest mark.
     ///
     /// # Errors
     /// [`RiskError::Journal`].
     pub fn apply_profile(&mut self, generation: i64, spec: &RiskProfileSpec) -> Result<(), RiskError> {
+        if spec.halt {
+            self.see_halt(&HaltAsk::Spec { generation, mode: spec.halt_mode }, self.state.event_time)?;
+        }
         let known = self.state.profile.as_ref();
         if known.is_some_and(|known| known.generation == generation && known.spec == *spec && !known.gone) {
             self.invalid_profile.clear();
@@ -114,18 +129,38 @@ impl Engine {
         }
         if !violations.is_empty() {
             self.refuse_profile(generation, &validation::join(&violations));
-            return if spec.halt { self.halt_only(spec) } else { Ok(()) };
+            return Ok(());
         }
         self.record(Record::Profile { generation, spec: Box::new(spec.clone()) })?;
         self.invalid_profile.clear();
         Ok(())
     }
 
-    /// The profile in force, halted as an invalid one asks.
-    fn halt_only(&mut self, invalid: &RiskProfileSpec) -> Result<(), RiskError> {
-        let Some(known) = self.state.profile.as_ref().filter(|known| !known.spec.halt) else { return Ok(()) };
-        let spec = RiskProfileSpec { halt: true, halt_mode: invalid.halt_mode, ..known.spec.clone() };
-        self.record(Record::Profile { generation: known.generation, spec: Box::new(spec) })
+    /// Halts the account when the request says something new: it is journaled with an id first, and stays until a valid
+    /// profile names that id in `spec.acknowledgeHalt` beside `spec.halt: false`. `at` is the caller's clock. Returns the id
+    /// of the halt in force; empty when there is none, because the request is older than the profile in force.
+    ///
+    /// # Errors
+    /// [`RiskError::Journal`].
+    pub fn see_halt(&mut self, ask: &HaltAsk, at: Nanos) -> Result<String, RiskError> {
+        if let Some(record) = self.state.stops.halt_record(ask, self.log.len(), at) {
+            self.record(Record::Halted(record))?;
+        }
+        Ok(self.state.stops.halt().map_or_else(String::new, |halt| halt.id.clone()))
+    }
+
+    /// A direct call: of a person, or of the operator that has seen `spec.halt` of a generation.
+    ///
+    /// # Errors
+    /// [`RiskError::OtherAccount`], [`RiskError::Journal`].
+    pub fn halt_now(&mut self, request: &v1::HaltNowRequest, at: Nanos) -> Result<v1::HaltNowReply, RiskError> {
+        self.guards(&request.account)?;
+        let (actor, reason) = (request.actor.clone(), request.reason.clone());
+        let ask = match request.generation {
+            0 => HaltAsk::Direct { actor, reason },
+            generation => HaltAsk::Operator { generation, actor, reason },
+        };
+        Ok(v1::HaltNowReply { halt_id: self.see_halt(&ask, at)? })
     }
 
     /// Notes that a generation cannot be used; the limits before it stay in force.
@@ -243,7 +278,7 @@ impl Engine {
             gross_exposure_bps: account.map_or(0, |account| account.gross_exposure_bps()),
             losing_streak: account.map_or(0, |account| account.losing_streak()),
             open_positions: account.map_or(0, |account| account.open_positions()),
-            price_collar_bps: self.state.profile.as_ref().map_or(0, |profile| profile.limits.price_collar_bps),
+            price_collar_bps: self.state.stops.limits().map_or(0, |limits| limits.price_collar_bps),
         }
     }
 
@@ -251,21 +286,30 @@ impl Engine {
     #[must_use]
     pub fn status(&self) -> v1::RiskStatus {
         let (state, reason) = self.state.trading();
-        let (profile, latched) = (self.state.profile.as_ref(), self.state.breaker.latched());
+        let (profile, stops) = (self.state.profile.as_ref(), &self.state.stops);
+        let (latched, pending, halt) = (stops.breaker(), stops.pending(), stops.halt());
+        let soak = pending.and_then(|pending| pending.soak.as_ref());
+        let text = |text: Option<&String>| text.cloned().unwrap_or_default();
         v1::RiskStatus {
             account: self.state.account_name.clone(),
             state: state.to_string(),
             reason,
             observed_generation: profile.map_or(0, |profile| profile.generation),
-            effective_limits_json: profile.and_then(|profile| serde_json::to_string(&profile.written).ok()).unwrap_or_default(),
-            pending_loosening: profile.and_then(|profile| profile.pending.clone()).unwrap_or_default(),
-            breaker_id: latched.map_or_else(String::new, |latched| latched.id.clone()),
-            breaker_reason: latched.map_or_else(String::new, |latched| latched.reason.clone()),
+            effective_limits_json: stops.written().and_then(|written| serde_json::to_string(written).ok()).unwrap_or_default(),
+            pending_loosening: text(pending.map(|pending| &pending.digest)),
+            breaker_id: text(latched.map(|latched| &latched.id)),
+            breaker_reason: text(latched.map(|latched| &latched.reason)),
             last_transition_ns: self.state.last_transition.0,
             denials_total: self.state.denials_total,
             recent_denials: self.state.recent_denials.iter().cloned().collect(),
             invalid_profile: self.invalid_profile.clone(),
             invalid_account: self.invalid_account.clone(),
+            halt_id: text(halt.map(|halt| &halt.id)),
+            halt_reason: text(halt.map(|halt| &halt.reason)),
+            halt_actor: text(halt.map(|halt| &halt.actor)),
+            halted_since_ns: halt.map_or(0, |halt| halt.since.0),
+            soak_not_before_ns: soak.map_or(0, |soak| soak.not_before().0),
+            soak_open_market_ns: soak.map_or(0, crate::stops::soak::Soak::needed),
         }
     }
 

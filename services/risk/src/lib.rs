@@ -22,10 +22,8 @@
 //! # }
 //! ```
 
-mod adoption;
 pub mod agents;
 mod bars;
-pub mod breaker;
 mod engine;
 mod error;
 pub mod limits;
@@ -35,6 +33,7 @@ mod orders;
 mod record;
 pub mod serve;
 mod state;
+pub mod stops;
 mod venues;
 
 pub use engine::Engine;

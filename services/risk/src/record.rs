@@ -11,6 +11,7 @@ use tradewind_venue::paper::VenueEvent;
 use tradewind_wire::account::AccountConfig;
 
 use crate::limits::Denial;
+use crate::stops::halt::HaltRecord;
 
 /// One change of the gate. Replaying all of them gives the same gate and the same venues.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -20,6 +21,9 @@ pub enum Record {
     Opened {
         /// Account it is for.
         account: String,
+        /// What tells it from every other journal of the account; empty where ids need not differ between journals.
+        #[serde(default, skip_serializing_if = "String::is_empty")]
+        journal: String,
     },
     /// A valid profile was read.
     Profile {
@@ -30,6 +34,8 @@ pub enum Record {
     },
     /// The profile was deleted.
     ProfileGone,
+    /// A halt was asked for.
+    Halted(HaltRecord),
     /// The resources say which policies trade the account, and what.
     Account {
         /// As read.

@@ -7,16 +7,15 @@ use tradewind_core::money::Money;
 use tradewind_core::orders::{Order, OrderId};
 use tradewind_core::time::Nanos;
 use tradewind_crds::RiskProfileSpec;
-use tradewind_crds::risk_profile::{HaltMode, Limits as Written};
 use tradewind_venue::adapter::Phase;
 use tradewind_venue::paper::{VenueEvent, What};
 use tradewind_wire::account::AccountConfig;
 
-use crate::adoption::{adopt, exact};
-use crate::breaker::DrawdownBreaker;
-use crate::limits::{self, Denial, Limits, OrderRate, Proposal, Reservation, Reservations, Standing, TradingState};
+use crate::limits::{self, Denial, OrderRate, Proposal, Reservation, Reservations, Standing, TradingState};
 use crate::listing::Listings;
 use crate::record::{CheckRecord, MetRecord, Record};
+use crate::stops::Stops;
+use crate::stops::daily_loss::SessionKey;
 
 /// Verdicts that are remembered for repeated questions; ids of working orders are remembered by their reservations.
 const REMEMBERED: usize = 10_000;
@@ -28,9 +27,6 @@ const SHOWN: usize = 10;
 pub(crate) struct InForce {
     pub(crate) generation: i64,
     pub(crate) spec: RiskProfileSpec,
-    pub(crate) written: Written,
-    pub(crate) limits: Limits,
-    pub(crate) pending: Option<String>,
     pub(crate) gone: bool,
 }
 
@@ -46,7 +42,7 @@ pub(crate) struct State {
     pub(crate) account_name: String,
     pub(crate) profile: Option<InForce>,
     pub(crate) account: Option<Account>,
-    pub(crate) breaker: DrawdownBreaker,
+    pub(crate) stops: Stops,
     pub(crate) reservations: Reservations,
     pub(crate) rate: OrderRate,
     pub(crate) listings: Listings,
@@ -57,8 +53,6 @@ pub(crate) struct State {
     /// Newest instant of the account's own feeds.
     pub(crate) event_time: Nanos,
     pub(crate) last_transition: Nanos,
-    /// Why the loss of the session forbids new risk, as of the newest mark.
-    daily_loss: Option<String>,
     pub(crate) denials_total: u64,
     pub(crate) recent_denials: VecDeque<String>,
     verdicts: BTreeMap<String, Verdict>,
@@ -75,13 +69,18 @@ impl State {
     pub(crate) fn apply(&mut self, record: &Record) -> Result<(), AccountError> {
         let before = self.trading().0;
         match record {
-            Record::Opened { account } => self.account_name.clone_from(account),
+            Record::Opened { account, journal } => {
+                self.account_name.clone_from(account);
+                self.stops.opened(account, journal);
+            }
             Record::Profile { generation, spec } => self.adopt(*generation, spec)?,
             Record::ProfileGone => {
                 if let Some(profile) = &mut self.profile {
                     profile.gone = true;
                 }
+                self.stops.profile_gone();
             }
+            Record::Halted(halt) => self.stops.halted(halt),
             Record::Account { config } => {
                 self.listings.take(config);
                 self.configured = Some(config.as_ref().clone());
@@ -106,14 +105,10 @@ impl State {
     }
 
     fn adopt(&mut self, generation: i64, spec: &RiskProfileSpec) -> Result<(), AccountError> {
-        let in_force = self.profile.as_ref().map(|profile| &profile.written);
-        let adoption = adopt(in_force, &spec.limits, &spec.approved_loosening);
-        let limits = exact(&adoption.in_force);
         let starting_equity = Money::from_nanos(spec.starting_equity.nanos());
         let account = self.account.get_or_insert_with(|| Account::new(starting_equity));
-        self.breaker.acknowledge(&spec.acknowledge_breaker, account);
-        let (written, pending) = (adoption.in_force, adoption.pending);
-        self.profile = Some(InForce { generation, spec: spec.clone(), written, limits, pending, gone: false });
+        self.stops.adopt(generation, spec, account, self.event_time);
+        self.profile = Some(InForce { generation, spec: spec.clone(), gone: false });
         self.register()?;
         // A tighter limit acts at once, not at the next mark.
         self.watch_losses();
@@ -128,12 +123,9 @@ impl State {
 
     /// Compares the account with the limits on losses.
     fn watch_losses(&mut self) {
-        let (Some(account), Some(profile)) = (&self.account, &self.profile) else { return };
-        self.breaker.observe(account, &profile.limits, self.event_time);
-        self.daily_loss = profile.limits.daily_loss_exceeded(account).then(|| {
-            let (seen, allowed) = (account.daily_pnl_bps(), profile.limits.daily_loss_bps);
-            format!("result of the session is {seen} bps, allowed is -{allowed} bps; until the next session")
-        });
+        if let Some(account) = &self.account {
+            self.stops.watch_losses(account, self.event_time);
+        }
     }
 
     fn remember(&mut self, check: &CheckRecord) -> Result<(), AccountError> {
@@ -194,12 +186,19 @@ impl State {
     /// Session, what the venue said, mark: in this order, so that the first fills of a session count for it.
     fn meet(&mut self, met: &MetRecord) -> Result<(), AccountError> {
         let (whole, bar) = (met.phase == Phase::Range, &met.bar);
-        if let Some(account) = &mut self.account {
+        let session = SessionKey::of_calendar(bar.close_time.session_day());
+        if self.stops.begin_session(session)
+            && let Some(account) = &mut self.account
+        {
             account.roll_session(bar.close_time.session_day());
         }
         self.told(&met.policy, &met.events)?;
         self.listings.met(met, whole);
-        self.event_time = self.event_time.max(if whole { bar.close_time } else { bar.open_time });
+        let (before, now) = (self.event_time, if whole { bar.close_time } else { bar.open_time });
+        self.event_time = before.max(now);
+        if before.0 > 0 {
+            self.stops.pass_open_market(self.event_time.since(before));
+        }
         let Some(account) = &mut self.account else { return Ok(()) };
         if !whole {
             return account.revalue(&met.symbol, bar.open, bar.open_time);
@@ -238,48 +237,25 @@ impl State {
         self.verdicts.get(order_id)
     }
 
-    /// What people allow, if they restrict anything.
-    fn halt(&self) -> Option<(TradingState, &'static str)> {
-        match &self.profile {
-            None => Some((TradingState::Halted, "no valid RiskProfile has been seen yet")),
-            Some(profile) if profile.spec.halt && profile.spec.halt_mode == HaltMode::None => {
-                Some((TradingState::Halted, "spec.halt of the RiskProfile, haltMode None"))
-            }
-            Some(profile) if profile.spec.halt => Some((TradingState::ReduceOnly, "spec.halt of the RiskProfile")),
-            Some(profile) if profile.gone => Some((TradingState::ReduceOnly, "the RiskProfile was deleted")),
-            Some(_) => None,
-        }
-    }
-
     /// Which orders are allowed, and why not all.
     pub(crate) fn trading(&self) -> (TradingState, String) {
-        if let Some((state, reason)) = self.halt() {
-            return (state, reason.to_owned());
-        }
-        if let Some(latched) = self.breaker.latched() {
-            let reason =
-                format!("breaker {} has fired: {}; acknowledge it in spec.acknowledgeBreaker", latched.id, latched.reason);
-            return (TradingState::ReduceOnly, reason);
-        }
-        match &self.daily_loss {
-            Some(reason) => (TradingState::ReduceOnly, reason.clone()),
-            None => (TradingState::Normal, String::new()),
-        }
+        self.stops.trading()
     }
 
     /// Reasons against an order; empty means allowed.
     pub(crate) fn check(&self, proposal: &Proposal) -> Vec<Denial> {
-        let (Some(profile), Some(account)) = (&self.profile, &self.account) else {
+        let (Some(limits), Some(account)) = (self.stops.limits(), &self.account) else {
             let reason = "no valid RiskProfile has been seen yet".to_owned();
             return vec![Denial::Halted { reason, allowed: "no order is allowed".to_owned() }];
         };
         let standing = Standing {
-            limits: &profile.limits,
+            limits,
             account,
             reservations: &self.reservations,
             rate: &self.rate,
-            halt: self.halt(),
-            breaker: self.breaker.latched(),
+            halt: self.stops.restriction(),
+            breaker: self.stops.breaker(),
+            daily_loss: self.stops.daily_loss(),
         };
         limits::check(&standing, proposal)
     }

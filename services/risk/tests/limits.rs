@@ -6,8 +6,10 @@ use tradewind_core::account::{Account, Fill};
 use tradewind_core::instrument::{Instrument, Lots, Symbol, Ticks};
 use tradewind_core::money::Money;
 use tradewind_core::time::Nanos;
-use tradewind_risk::breaker::DrawdownBreaker;
 use tradewind_risk::limits::{Denial, Limits, OrderRate, Proposal, Reservation, Reservations, Standing, TradingState, check};
+use tradewind_risk::stops::breaker::DrawdownBreaker;
+use tradewind_risk::stops::daily_loss::{DailyLoss, SessionKey};
+use tradewind_risk::stops::ids::Ids;
 
 const SECOND: i64 = 1_000_000_000;
 
@@ -31,6 +33,7 @@ struct World {
     rate: OrderRate,
     halt: Option<(TradingState, &'static str)>,
     breaker: DrawdownBreaker,
+    daily_loss: DailyLoss,
 }
 
 impl World {
@@ -58,6 +61,7 @@ impl World {
             rate: OrderRate::default(),
             halt: None,
             breaker: DrawdownBreaker::default(),
+            daily_loss: DailyLoss::default(),
         }
     }
 
@@ -72,7 +76,8 @@ impl World {
 
     fn check(&self, proposal: &Proposal) -> Vec<Denial> {
         let (limits, account, reservations, rate) = (&self.limits, &self.account, &self.reservations, &self.rate);
-        check(&Standing { limits, account, reservations, rate, halt: self.halt, breaker: self.breaker.latched() }, proposal)
+        let (halt, breaker, daily_loss) = (self.halt, self.breaker.latched(), self.daily_loss.hit());
+        check(&Standing { limits, account, reservations, rate, halt, breaker, daily_loss }, proposal)
     }
 
     /// Codes against an order of SPX at the mark.
@@ -174,31 +179,49 @@ fn daily_loss_until_the_next_session() {
 }
 
 #[test]
+fn daily_loss_until_the_next_session_though_the_price_comes_back() {
+    // R6
+    let mut world = World::new();
+    world.hold("SPX", 400);
+    for price in [924, 1_000] {
+        world.account.mark(&symbol("SPX"), Ticks(price), Nanos(price)).unwrap();
+        world.daily_loss.observe(&world.account, &world.limits);
+        assert_eq!(world.codes_of(&order("IXIC", 1)), ["daily_loss"], "at {price}");
+        assert_eq!(world.codes_of(&reduce(-1)), [""; 0], "reducing stays allowed");
+    }
+    world.daily_loss.begin_session(SessionKey::of_calendar(1));
+    assert_eq!(world.codes_of(&order("IXIC", 1)), [""; 0]);
+}
+
+#[test]
 fn drawdown_breaker_until_it_is_acknowledged() {
     let mut world = World::new();
     world.limits.daily_loss_bps = 10_000;
     world.hold("SPX", 500);
     let mark = |world: &mut World, price: i64| {
         world.account.mark(&symbol("SPX"), Ticks(price), Nanos(price)).unwrap();
-        world.breaker.observe(&world.account, &world.limits, Nanos(price))
+        world.breaker.observe(&world.account, &world.limits, Nanos(price), &Ids::new("paper-1", "j"))
     };
     assert!(!mark(&mut world, 600), "a fall of exactly 20 % passes");
     assert!(mark(&mut world, 599));
     assert_eq!(world.codes_of(&order("IXIC", 1)), ["drawdown_breaker"]);
     assert_eq!(world.codes_of(&reduce(-1)), [""; 0], "reducing stays allowed");
     let reason = world.check(&order("IXIC", 1))[0].to_string();
-    assert!(reason.contains("drawdown-1") && reason.contains("equity 799500 is -2005 bps from its high of 1000000"), "{reason}");
+    let id = world.breaker.latched().unwrap().id.clone();
+    assert!(reason.contains(&id) && reason.contains("equity 799500 is -2005 bps from its high of 1000000"), "{reason}");
     assert!(!mark(&mut world, 1_200), "recovery neither clears nor fires it again");
     assert_eq!(world.codes_of(&order("IXIC", 1)), ["drawdown_breaker"]);
-    assert!(!world.breaker.acknowledge("drawdown-2", &mut world.account));
+    assert!(!world.breaker.acknowledge("drawdown-000000000000", &mut world.account));
     assert!(!world.breaker.acknowledge("", &mut world.account));
     assert!(world.breaker.latched().is_some());
     assert!(!mark(&mut world, 1_000));
-    assert!(world.breaker.acknowledge("drawdown-1", &mut world.account));
+    assert!(world.breaker.acknowledge(&id, &mut world.account));
     assert_eq!(world.codes_of(&order("IXIC", 1)), [""; 0]);
     assert_eq!(world.account.drawdown_bps(), 0, "drawdown counts from the acknowledgement");
     assert!(mark(&mut world, 590), "and it fires again from there");
-    assert_eq!(world.breaker.latched().unwrap().id, "drawdown-2");
+    let again = world.breaker.latched().unwrap().id.clone();
+    assert_ne!(again, id, "an id is never used again");
+    assert!(!world.breaker.acknowledge(&id, &mut world.account), "the old acknowledgement clears nothing");
 }
 
 #[test]
@@ -269,7 +292,7 @@ fn orders_that_reduce_pass_every_limit() {
         max_data_age_ns: 0,
     };
     world.account.mark(&symbol("SPX"), Ticks(500), Nanos(0)).unwrap();
-    world.breaker.observe(&world.account, &world.limits, Nanos(0));
+    world.breaker.observe(&world.account, &world.limits, Nanos(0), &Ids::default());
     let far = Proposal { price: Ticks(1), event_time: Nanos(9 * SECOND), ..reduce(-400) };
     assert_eq!(world.codes_of(&far), [""; 0]);
     let codes = world.codes_of(&Proposal { lots: Lots(1), reduce_only: false, ..far });

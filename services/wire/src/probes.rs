@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use axum::Router;
 use axum::extract::State;
@@ -12,7 +13,11 @@ use axum::routing::get;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
+use crate::hot::Liveness;
 use crate::telemetry::Metrics;
+
+/// An engine that has not beaten for this long is not alive. A healthy disk writes a hundred times faster.
+pub const ALIVE_WITHIN: Duration = Duration::from_secs(2);
 
 /// What a process still waits for; ready when there is nothing left. Clones share.
 #[derive(Clone, Debug, Default)]
@@ -67,13 +72,28 @@ pub enum ProbeError {
     Serve(std::io::Error),
 }
 
-/// The router alone; tests call it in process, services may add routes.
+/// The router alone; tests call it in process, services may add routes. `/livez` says that the process answers: for one
+/// whose work is done by an engine use [`living_router`].
 pub fn router(readiness: Readiness, metrics: Metrics) -> Router {
+    living_router(readiness, metrics, Liveness::default())
+}
+
+/// As [`router`]; `/livez` says whether the engine's thread has beaten within [`ALIVE_WITHIN`].
+pub fn living_router(readiness: Readiness, metrics: Metrics, liveness: Liveness) -> Router {
     Router::new()
-        .route("/livez", get(|| async { "ok\n" }))
+        .route("/livez", get(move || async move { alive(&liveness) }))
         .route("/readyz", get(ready))
         .route("/metrics", get(scrape))
         .with_state((readiness, metrics))
+}
+
+fn alive(liveness: &Liveness) -> Response {
+    let silence = liveness.silence();
+    if silence <= ALIVE_WITHIN {
+        return "ok\n".into_response();
+    }
+    let text = format!("the engine's thread has been silent for {silence:?}, allowed is {ALIVE_WITHIN:?}: it hangs in a call\n");
+    (StatusCode::SERVICE_UNAVAILABLE, text).into_response()
 }
 
 /// Serves the probes until `stop`.

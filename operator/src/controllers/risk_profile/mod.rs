@@ -14,7 +14,7 @@ use tradewind_crds::names::{self, LABEL_PROFILE};
 use tradewind_crds::placement::{CpuMode, RolePlacement};
 use tradewind_crds::validation::{join, validate_risk_profile};
 use tradewind_crds::{ConditionType, RiskProfile};
-use tradewind_wire::v1::{ProcessInfo, RiskStatus};
+use tradewind_wire::v1::{HaltNowRequest, ProcessInfo, RiskStatus};
 
 use super::accounts;
 use super::apply::{Applied, Apply};
@@ -23,16 +23,18 @@ use super::outcome::{Next, ReconcileError};
 use super::{pods, pool};
 use crate::build::config::{Share, account_json};
 use crate::build::owner::Owner;
-use crate::build::pod::GRPC_PORT;
 use crate::build::risk::{Gate, RiskChildren, risk};
 use crate::build::trading::ProcessChildren;
 use crate::plan::placement::{Ask, fit};
 use crate::runtime::brake::Tripped;
+use crate::runtime::halts::{HaltOrder, risk_endpoint};
 use crate::runtime::polls::{self, Answer, Asked, Question};
 
 /// Time between two questions while something changes, and when nothing does.
 const BUSY: Duration = Duration::from_secs(2);
 const IDLE: Duration = Duration::from_secs(5);
+/// Pause before a halt that was not understood is handed on again.
+const HALT_PAUSE: Duration = Duration::from_millis(500);
 
 /// What stops a profile, and what to do about it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -69,6 +71,8 @@ pub async fn reconcile(profile: Arc<RiskProfile>, context: Arc<Context>) -> Resu
     let existing = context.caches.stateful_sets.get(&owner.namespace, &name);
     let members = accounts::members(&context, &owner.namespace, &owner.name);
     let mut shares = accounts::shares(&members);
+    // Stopping comes before everything else; the risk process reads spec.halt by itself too.
+    let unheard = existing.is_some() && profile.spec.halt && hand_on_halt(&profile, &owner, &name, &context).await.is_err();
     // validate
     let faults = validate_risk_profile(&profile.spec);
     // plan
@@ -109,8 +113,9 @@ pub async fn reconcile(profile: Arc<RiskProfile>, context: Arc<Context>) -> Resu
     };
     // status
     let Heard { risk, info, undecided } = ask(&context, &owner, &profile, &name, set.is_some());
+    let soon = if unheard { Next::Requeue(HALT_PAUSE) } else { Next::AwaitChange };
     if undecided && stall.is_none() && profile.status.is_some() {
-        return Ok(next(None, tripped.as_ref())); // the answer, or certain silence, brings the next reconcile
+        return Ok(next(None, tripped.as_ref()).sooner(soon)); // the answer, or certain silence, brings the next reconcile
     }
     let waiting = stall.as_ref().map(|stall| stall.reason);
     let trouble = if unplaced { Some(UNPLACED.to_owned()) } else { pods::trouble(&context, &owner.namespace, &name) };
@@ -118,7 +123,20 @@ pub async fn reconcile(profile: Arc<RiskProfile>, context: Arc<Context>) -> Resu
     let (status, notices) = status::status(&seen, now);
     let before = serde_json::to_value(profile.status.clone().unwrap_or_default())?;
     context.status.write(profile.as_ref(), &before, serde_json::to_value(status)?, notices).await?;
-    Ok(next(waiting, tripped.as_ref()))
+    Ok(next(waiting, tripped.as_ref()).sooner(soon))
+}
+
+/// Calls the risk process directly, once for each generation that halts.
+async fn hand_on_halt(profile: &RiskProfile, owner: &Owner, name: &str, context: &Context) -> Result<(), String> {
+    let request = HaltNowRequest {
+        account: profile.spec.account.clone(),
+        actor: "the operator".to_owned(),
+        reason: "spec.halt of the RiskProfile".to_owned(),
+        generation: profile.metadata.generation.unwrap_or_default(),
+    };
+    let order = HaltOrder { endpoint: risk_endpoint(name, &owner.namespace), request };
+    let handed = context.halts.hand_on((&owner.namespace, &owner.name), &profile.uid().unwrap_or_default(), order).await;
+    handed.inspect_err(|error| tracing::warn!(profile = owner.name, error, "the halt could not be handed on; it is tried again"))
 }
 
 fn next(stall: Option<RiskReason>, tripped: Option<&Tripped>) -> Next {
@@ -211,7 +229,7 @@ struct Heard {
 /// Says what to ask from now on and answers with what was heard so far.
 fn ask(context: &Context, owner: &Owner, profile: &RiskProfile, name: &str, runs: bool) -> Heard {
     let key = ("RiskProfile", owner.namespace.clone(), owner.name.clone());
-    let endpoint = format!("{}:{GRPC_PORT}", names::service_host(name, &owner.namespace));
+    let endpoint = risk_endpoint(name, &owner.namespace);
     let heard = |asked| context.polls.heard(&key, asked, &endpoint);
     let risk = match heard(Asked::Risk).current() {
         Some(Answer::Risk(status)) => Some(status.as_ref().clone()),

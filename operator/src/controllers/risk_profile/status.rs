@@ -4,8 +4,10 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use k8s_openapi::jiff::Timestamp;
 use tradewind_crds::conditions::{RiskReason, find_condition, set_condition};
 use tradewind_crds::placement::CpuMode;
-use tradewind_crds::risk_profile::{AccountPolicy, BreakerStatus, EffectiveLimits, MOST_POLICIES, TradingState};
-use tradewind_crds::{Condition, ConditionStatus, ConditionType, RiskProfileStatus, names};
+use tradewind_crds::risk_profile::{
+    AccountPolicy, BreakerStatus, EffectiveLimits, HaltStatus, MOST_POLICIES, SoakStatus, TradingState,
+};
+use tradewind_crds::{Condition, ConditionStatus, ConditionType, DurationText, RiskProfileStatus, names};
 use tradewind_wire::v1::RiskStatus;
 
 use super::Seen;
@@ -65,13 +67,27 @@ fn copy(risk: &RiskStatus, status: &mut RiskProfileStatus) {
     }
     status.acknowledged_generation = (risk.observed_generation > 0).then_some(risk.observed_generation);
     status.pending_loosening = some(&risk.pending_loosening);
+    status.soak = (risk.soak_open_market_ns > 0).then(|| SoakStatus {
+        open_market: DurationText::from_millis(risk.soak_open_market_ns / 1_000_000),
+        not_before: second(risk.soak_not_before_ns),
+    });
+    let short = |text: &str| text.chars().take(500).collect();
+    status.halt = some(&risk.halt_id).map(|id| HaltStatus {
+        id,
+        actor: short(&risk.halt_actor),
+        reason: short(&risk.halt_reason),
+        since: second(risk.halted_since_ns),
+    });
     status.breaker =
         some(&risk.breaker_id).map(|id| BreakerStatus { id, reason: risk.breaker_reason.chars().take(1000).collect() });
     status.recent_denials = risk.recent_denials.iter().take(10).map(|text| text.chars().take(500).collect()).collect();
     status.denials_total = i64::try_from(risk.denials_total).ok();
-    status.last_transition = (risk.last_transition_ns > 0)
-        .then(|| Timestamp::from_second(risk.last_transition_ns / 1_000_000_000).ok().map(Time))
-        .flatten();
+    status.last_transition = (risk.last_transition_ns > 0).then(|| second(risk.last_transition_ns)).flatten();
+}
+
+/// Status knows whole seconds.
+fn second(nanos: i64) -> Option<Time> {
+    Timestamp::from_second(nanos / 1_000_000_000).ok().map(Time)
 }
 
 /// Who trades the account, and with what: the first by name, as many as status may list.
@@ -99,6 +115,12 @@ fn limits(seen: &Seen<'_>) -> Line {
             format!("generation {generation} is not acknowledged yet; generation {} is in force", risk.observed_generation);
         return line(False, RiskReason::WaitingForAcknowledgement, message);
     }
+    if risk.soak_open_market_ns > 0 {
+        let length = DurationText::from_millis(risk.soak_open_market_ns / 1_000_000);
+        let earliest = second(risk.soak_not_before_ns).map_or_else(String::new, |time| format!(", not before {}", time.0));
+        let message = format!("a looser limit is approved and comes into force after {length} of open market{earliest}");
+        return line(False, RiskReason::Soaking, message);
+    }
     if !risk.pending_loosening.is_empty() {
         let message = format!(
             "a looser limit waits: set spec.approvedLoosening to {} to bring it into force; tighter ones are in force",
@@ -115,6 +137,13 @@ fn trading(seen: &Seen<'_>) -> Line {
         return line(Unknown, RiskReason::Unreachable, "the risk service does not answer".to_owned());
     };
     let why = if risk.reason.is_empty() { risk.state.clone() } else { format!("{}: {}", risk.state, risk.reason) };
+    if !risk.halt_id.is_empty() {
+        let message = format!(
+            "{} ({}): look into it, then set spec.acknowledgeHalt to {} beside spec.halt: false",
+            risk.halt_reason, risk.halt_actor, risk.halt_id
+        );
+        return line(False, RiskReason::HaltLatched, message);
+    }
     if !risk.breaker_id.is_empty() {
         let message = format!(
             "{}: look into it, then set spec.acknowledgeBreaker to {}",
@@ -168,7 +197,7 @@ fn ready(seen: &Seen<'_>) -> Line {
     let (_, value, reason, message) = limits(seen);
     match reason {
         // what is asked for works; the approval is the user's
-        RiskReason::LooseningPending => line(True, reason, message),
+        RiskReason::LooseningPending | RiskReason::Soaking => line(True, reason, message),
         _ => line(if value == True { True } else { False }, reason, message),
     }
 }
@@ -272,6 +301,46 @@ mod tests {
         profile.status = Some(after.clone());
         let (same, again) = status(&seen(&profile, Some(fired)), at(9));
         assert_eq!((same, again), (after, vec![]));
+    }
+
+    #[test]
+    fn a_halt_stays_in_status_though_the_spec_has_none_and_names_what_lifts_it() {
+        let mut profile = profile(4);
+        let halted = RiskStatus {
+            state: "ReduceOnly".into(),
+            halt_id: "halt-2-0a1b2c3d4e5f".into(),
+            halt_actor: "anna".into(),
+            halt_reason: "fat finger".into(),
+            halted_since_ns: 7_000_000_000,
+            ..answer(&profile)
+        };
+        let (after, notices) = status(&seen(&profile, Some(halted)), at(9));
+        let shown = after.halt.clone().unwrap();
+        assert_eq!((shown.id.as_str(), shown.actor.as_str(), shown.since), ("halt-2-0a1b2c3d4e5f", "anna", Some(Time(at(7)))));
+        let trading = find_condition(&after.conditions, ConditionType::TradingAllowed).unwrap();
+        assert_eq!((trading.status, trading.reason.as_str()), (False, "HaltLatched"));
+        assert!(trading.message.contains("spec.acknowledgeHalt to halt-2-0a1b2c3d4e5f"), "{}", trading.message);
+        assert!(notices.iter().any(|notice| notice.reason == "HaltLatched"));
+        profile.status = Some(after);
+        let (lifted, _) = status(&seen(&profile, Some(answer(&profile))), at(10));
+        assert_eq!(lifted.halt, None);
+    }
+
+    #[test]
+    fn a_soak_says_from_when_its_limits_are_in_force() {
+        let profile = profile(2);
+        let soaking = RiskStatus {
+            pending_loosening: "0123456789abcdef".into(),
+            soak_open_market_ns: 600_000_000_000,
+            soak_not_before_ns: 1_000_000_000_000,
+            ..answer(&profile)
+        };
+        let (after, _) = status(&seen(&profile, Some(soaking)), at(1));
+        let soak = after.soak.unwrap();
+        assert_eq!((soak.open_market, soak.not_before), (DurationText::from_secs(600), Some(Time(at(1_000)))));
+        let limits = find_condition(&after.conditions, ConditionType::LimitsInForce).unwrap();
+        assert_eq!(limits.reason, "Soaking");
+        assert!(limits.message.contains("10m of open market, not before 1970-01-01T00:16:40Z"), "{}", limits.message);
     }
 
     #[test]

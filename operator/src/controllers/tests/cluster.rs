@@ -2,7 +2,7 @@
 //! which can be taken down and started again.
 
 use std::cell::Cell;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use k8s_openapi::jiff::Timestamp;
@@ -24,6 +24,7 @@ use crate::runtime::authority::CurrentAuthority;
 use crate::runtime::brake::Brake;
 use crate::runtime::cache::Cacheable;
 use crate::runtime::caches::{Caches, Writers};
+use crate::runtime::halts::{HaltOrder, Halts};
 use crate::runtime::leadership::Leadership;
 use crate::runtime::metrics::Metrics;
 use crate::runtime::polls::{Answer, Asked, Polls, Question};
@@ -299,6 +300,8 @@ pub(super) struct Operator {
     pub(super) context: Arc<Context>,
     writers: Writers,
     writer: JoinHandle<()>,
+    /// Direct calls to risk processes, in order.
+    pub(super) halted: Arc<Mutex<Vec<HaltOrder>>>,
     _held: watch::Sender<Option<Instant>>,
 }
 
@@ -330,18 +333,24 @@ impl Operator {
             operator_namespace: "tradewind-system".into(),
             namespace_scope: None,
         };
+        let halted = Arc::new(Mutex::new(Vec::new()));
+        let calls = Arc::clone(&halted);
         let context = Context {
             caches,
             writes,
             status,
             polls: Polls::new(unused, metrics.clone()),
+            halts: Halts::new(Arc::new(move |order| {
+                calls.lock().unwrap().push(order);
+                Box::pin(async { Ok("halt-2-0a1b2c3d4e5f".to_owned()) })
+            })),
             brake: Brake::default(),
             authority: authority.clone(),
             settings,
             metrics,
             clock,
         };
-        Self { context: Arc::new(context), writers, writer: tokio::spawn(task), _held: held }
+        Self { context: Arc::new(context), writers, writer: tokio::spawn(task), halted, _held: held }
     }
 
     /// The watches bring everything.

@@ -152,3 +152,20 @@ fn events(cluster: &Cluster) -> Vec<String> {
     all.sort();
     all
 }
+
+#[tokio::test]
+async fn a_halt_is_handed_to_the_risk_process_once_and_before_anything_is_written() {
+    let (cluster, authority) = (declared(), authority());
+    let mut operator = Operator::start(&cluster, &authority);
+    run_until(&cluster, &mut operator, &authority, |cluster| cluster.phase() == "Healthy").await;
+    assert_eq!(*operator.halted.lock().unwrap(), vec![]);
+    cluster.edit("riskprofiles", "main", |profile| profile["spec"]["halt"] = json!(true));
+    let generation = cluster.get("riskprofiles", "main").unwrap()["metadata"]["generation"].as_i64().unwrap();
+    for _ in 0..3 {
+        operator.round(&cluster).await.unwrap();
+    }
+    let halted = operator.halted.lock().unwrap().clone();
+    assert_eq!(halted.len(), 1, "{halted:?}");
+    assert_eq!(halted[0].endpoint, "main-risk.trading.svc:9000");
+    assert_eq!((halted[0].request.account.as_str(), halted[0].request.generation), ("paper-1", generation));
+}

@@ -42,7 +42,8 @@ pub(super) fn status(
         .and_then(|profile| profile.status.as_ref())
         .and_then(|status| Some((status.state?, status.reason.as_deref().unwrap_or_default())));
     let serving = plan.next.stable.is_some() && applied.runs && !applied.inference.is_empty();
-    let halted = profile.is_some_and(|profile| profile.spec.halt);
+    let halted =
+        profile.is_some_and(|profile| profile.spec.halt || profile.status.as_ref().is_some_and(|status| status.halt.is_some()));
     let traded = find_condition(&before.conditions, ConditionType::TradingAllowed)
         .is_some_and(|condition| condition.status == ConditionStatus::True);
     let feed = Feed { name: policy.spec.feed.name.as_str(), instruments: policy.spec.instruments.len() };

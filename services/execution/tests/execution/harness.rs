@@ -178,6 +178,15 @@ impl Gate {
         self.surely(|engine| engine.apply_profile(generation, &spec));
     }
 
+    /// A new generation of the profile that names the halt in force and asks for none.
+    pub(crate) fn lift_halt(&self) {
+        let id = self.surely(|engine| Ok(engine.status().halt_id));
+        self.change_profile(|spec| {
+            spec.halt = false;
+            spec.acknowledge_halt = id;
+        });
+    }
+
     /// The risk process is killed.
     pub(crate) fn kill(&self) {
         self.0.lock().unwrap().engine = None;
@@ -211,7 +220,8 @@ impl RiskGate for Gate {
 pub(crate) fn account(venue: PaperConfig) -> AccountConfig {
     let listed = |name: &str| {
         let Instrument { symbol, tick, lot, point_value } = instrument(name);
-        InstrumentConfig { symbol, point_value, tick, lot }
+        let fields = serde_json::json!({"symbol": symbol, "pointValue": point_value, "tick": tick, "lot": lot});
+        serde_json::from_value::<InstrumentConfig>(fields).unwrap()
     };
     AccountConfig {
         account: "paper-1".into(),

@@ -17,7 +17,7 @@ use tradewind_crds::{RiskProfileSpec, samples};
 use tradewind_execution::serve::ORDERS_FILE;
 use tradewind_execution::{Record, ledger};
 use tradewind_journal::{Journal, JournalError, digest_of};
-use tradewind_risk::serve::{FeedSource, Seen, SeenAccount, ServeError, Watched};
+use tradewind_risk::serve::{FeedSource, Seen, SeenAccount, ServeError, Sight, Watched};
 use tradewind_venue::fills::FillModel;
 use tradewind_venue::paper::PaperConfig;
 use tradewind_wire::bus::SequencedBar;
@@ -59,7 +59,7 @@ struct Pod {
     risk: SocketAddr,
     execution: SocketAddr,
     data: tempfile::TempDir,
-    profile: watch::Sender<Option<Seen>>,
+    profile: watch::Sender<Option<Sight>>,
     account: watch::Sender<Option<SeenAccount>>,
     /// The gate's own feed.
     bars: Arc<Mutex<BTreeMap<u64, SequencedBar>>>,
@@ -68,7 +68,7 @@ struct Pod {
 impl Pod {
     fn new() -> Self {
         let spec = Box::new(samples::profile("main", "paper-1").spec);
-        let profile = watch::Sender::new(Some(Seen::Profile { generation: 1, spec }));
+        let profile = watch::Sender::new(Some(Sight::from(Seen::Profile { generation: 1, spec })));
         let fills = FillModel { spread_bps: 2, fee_bps: 1 };
         let venue = PaperConfig { fills, seed: 7, partial_fill_bps: 3_000, latency_ms: 20 };
         let account = watch::Sender::new(Some(SeenAccount::Account(Box::new(account(venue)))));
@@ -79,7 +79,7 @@ impl Pod {
     fn see(&self, generation: i64, change: impl FnOnce(&mut RiskProfileSpec)) {
         let mut spec = Box::new(samples::profile("main", "paper-1").spec);
         change(&mut spec);
-        self.profile.send_replace(Some(Seen::Profile { generation, spec }));
+        self.profile.send_replace(Some(Sight::from(Seen::Profile { generation, spec })));
     }
 
     fn data(&self, name: &str) -> std::path::PathBuf {
@@ -99,6 +99,7 @@ impl Pod {
                     security: Security::PlaintextLoopback,
                     listen,
                     http: address(),
+                    readiness: tradewind_wire::probes::Readiness::new(),
                 };
                 let watched = Watched { profile: profile.clone(), account: account.clone() };
                 // The thread of the killed one may hold the journal, or its socket the port, a moment longer.

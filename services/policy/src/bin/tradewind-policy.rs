@@ -11,6 +11,7 @@ use tradewind_policy::serve::{Options, Revisions, WallClock, serve};
 use tradewind_policy::{PolicyObject, Settings, Wanted, read_ledger};
 use tradewind_wire::args::{BusArgs, ServeArgs};
 use tradewind_wire::config::TradingConfig;
+use tradewind_wire::probes::Readiness;
 use tradewind_wire::{shutdown, telemetry, tls};
 
 #[derive(Parser)]
@@ -104,8 +105,9 @@ async fn run(arguments: Serve) -> anyhow::Result<()> {
         kube::Client::try_default().await.context("finding the API server; inside a pod the service account tells it")?;
     let (sender, wanted) = watch::channel(None);
     let api = Api::<PolicyObject>::namespaced(client, &arguments.namespace);
-    let (name, watching) = (arguments.policy.clone(), stop.clone());
-    tokio::spawn(async move { tradewind_watch::follow(api, &name, sender, watching, Wanted::after).await });
+    let (name, watching, readiness) = (arguments.policy.clone(), stop.clone(), Readiness::new());
+    let fresh = readiness.clone();
+    tokio::spawn(async move { tradewind_watch::follow(api, &name, sender, fresh, watching, Wanted::after).await });
     let elsewhere = arguments.inference.into_iter().collect();
     let options = Options {
         settings,
@@ -119,6 +121,7 @@ async fn run(arguments: Serve) -> anyhow::Result<()> {
         security,
         listen: arguments.serve.listen,
         http: arguments.serve.http,
+        readiness,
     };
     match serve(options, wanted, stop).await {
         Err(error) if error.is_stop() => Ok(()),

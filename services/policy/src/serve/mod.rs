@@ -127,6 +127,8 @@ pub struct Options {
     pub listen: SocketAddr,
     /// Address of probes and metrics.
     pub http: SocketAddr,
+    /// What the process waits for; shared with whoever follows the TradingPolicy.
+    pub readiness: Readiness,
 }
 
 /// Runs until `stop`. `wanted` is what the TradingPolicy says; nothing is decided before it says something.
@@ -136,7 +138,7 @@ pub struct Options {
 pub async fn serve(options: Options, wanted: watch::Receiver<Option<Wanted>>, stop: CancellationToken) -> Result<(), ServeError> {
     let metrics = Metrics::new()?;
     let figures = Figures::new(&metrics);
-    let readiness = Readiness::new();
+    let readiness = options.readiness.clone();
     let renewal = Renewal::told(&readiness, &metrics);
     readiness.hold("journal", "being read");
     let mut probes = tokio::spawn(probes::serve(options.http, probes::router(readiness.clone(), metrics), stop.clone()));

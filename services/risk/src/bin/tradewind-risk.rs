@@ -8,9 +8,10 @@ use k8s_openapi::api::core::v1::ConfigMap;
 use kube::api::{Api, ApiResource};
 use tokio::sync::watch;
 use tradewind_crds::RiskProfile;
-use tradewind_risk::serve::{FeedSource, Options, Seen, SeenAccount, Watched, serve};
+use tradewind_risk::serve::{FeedSource, Options, SeenAccount, Sight, Watched, serve};
 use tradewind_wire::args::{BusArgs, ServeArgs};
 use tradewind_wire::pinning::Pinning;
+use tradewind_wire::probes::Readiness;
 use tradewind_wire::{shutdown, telemetry, tls};
 
 #[derive(Parser)]
@@ -61,14 +62,15 @@ async fn run(arguments: Serve, pinning: Pinning) -> anyhow::Result<()> {
     let stop = shutdown::on_signal().context("installing signal handlers")?;
     let client =
         kube::Client::try_default().await.context("finding the API server; inside a pod the service account tells it")?;
+    let readiness = Readiness::new();
     let (sender, profile) = watch::channel(None);
     let api = Api::namespaced_with(client.clone(), &arguments.namespace, &ApiResource::erase::<RiskProfile>(&()));
-    let (name, watching) = (arguments.profile.clone(), stop.clone());
-    tokio::spawn(async move { tradewind_watch::follow(api, &name, sender, watching, Seen::after).await });
+    let (name, fresh, watching) = (arguments.profile.clone(), readiness.clone(), stop.clone());
+    tokio::spawn(async move { tradewind_watch::follow(api, &name, sender, fresh, watching, Sight::after).await });
     let (sender, account) = watch::channel(None);
     let api = Api::namespaced_with(client, &arguments.namespace, &ApiResource::erase::<ConfigMap>(&()));
-    let (name, watching) = (arguments.account_config, stop.clone());
-    tokio::spawn(async move { tradewind_watch::follow(api, &name, sender, watching, SeenAccount::after).await });
+    let (name, fresh, watching) = (arguments.account_config, readiness.clone(), stop.clone());
+    tokio::spawn(async move { tradewind_watch::follow(api, &name, sender, fresh, watching, SeenAccount::after).await });
     let options = Options {
         data: arguments.data,
         pinning,
@@ -76,6 +78,7 @@ async fn run(arguments: Serve, pinning: Pinning) -> anyhow::Result<()> {
         security: arguments.serve.tls.load()?,
         listen: arguments.serve.listen_address(),
         http: arguments.serve.http,
+        readiness,
     };
     serve(options, Watched { profile, account }, stop).await.context("the risk service stopped")
 }

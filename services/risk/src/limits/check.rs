@@ -1,6 +1,7 @@
 //! The pre-trade check: from memory, without allocation when the order passes.
 
-use crate::breaker::Latched;
+use crate::stops::breaker::Latched;
+use crate::stops::daily_loss::Hit;
 use tradewind_core::account::Account;
 use tradewind_core::instrument::{Instrument, Lots, Symbol, Ticks};
 use tradewind_core::money::Money;
@@ -43,6 +44,8 @@ pub struct Standing<'a> {
     pub halt: Option<(TradingState, &'a str)>,
     /// The latched breaker.
     pub breaker: Option<&'a Latched>,
+    /// The loss of this session, once it went beyond its limit.
+    pub daily_loss: Option<&'a Hit>,
 }
 
 /// Checks one order. Empty means allowed; otherwise every reason against it, the first being the one to report.
@@ -87,6 +90,8 @@ fn permission(standing: &Standing<'_>, denials: &mut Vec<Denial>) {
     if limits.daily_loss_exceeded(account) {
         let allowed = account.session_start().bps(limits.daily_loss_bps);
         denials.push(Denial::DailyLoss { seen: -account.daily_pnl(), allowed });
+    } else if let Some(hit) = standing.daily_loss {
+        denials.push(Denial::DailyLoss { seen: hit.seen, allowed: hit.allowed });
     }
 }
 

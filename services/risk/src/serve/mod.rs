@@ -12,7 +12,7 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tonic::service::Routes;
 use tradewind_journal::{Journal, JournalError};
-use tradewind_wire::hot::{EngineEnded, HotEngine};
+use tradewind_wire::hot::{EngineEnded, HotEngine, Liveness, Pulse};
 use tradewind_wire::pinning::{Pinning, PinningError};
 use tradewind_wire::probes::{self, ProbeError, Readiness};
 use tradewind_wire::process::Describe;
@@ -23,10 +23,11 @@ use tradewind_wire::tls::Security;
 use tradewind_wire::v1;
 
 use crate::{Engine, Record, RiskError};
+use feeds::arrival_clock;
 
 pub use account::{ACCOUNT_FILE, SeenAccount};
 pub use feeds::{FeedSource, Feeds};
-pub use profile::Seen;
+pub use profile::{Seen, Sight};
 pub use service::Service;
 
 /// Name of the journal in the data directory.
@@ -84,6 +85,8 @@ pub struct Options {
     pub listen: SocketAddr,
     /// Address of probes and metrics.
     pub http: SocketAddr,
+    /// What the process waits for; shared with whoever follows the RiskProfile.
+    pub readiness: Readiness,
 }
 
 /// The engine on its thread, and its newest state for whoever watches.
@@ -100,7 +103,9 @@ impl Running {
     /// When the system gives no thread.
     pub fn start(engine: Engine, pinning: &Pinning) -> std::io::Result<Self> {
         let (state, _) = watch::channel(engine.state());
-        Ok(Self { engine: HotEngine::start("risk", pinning, engine)?, state })
+        let beating = state.clone();
+        let beat = move |engine: &Engine| drop(beating.send_replace(engine.state()));
+        Ok(Self { engine: HotEngine::start_beating("risk", pinning, engine, beat)?, state })
     }
 
     /// Calls the engine and tells watchers when its state has changed, before the caller gets the answer.
@@ -127,7 +132,13 @@ impl Running {
         self.engine.call(work, |outcome| outcome.as_ref().is_err_and(RiskError::is_fatal)).await
     }
 
-    /// The state as it changes.
+    /// When the engine's thread beat last.
+    #[must_use]
+    pub fn pulse(&self) -> Pulse {
+        self.engine.pulse()
+    }
+
+    /// The state as it changes, and with every beat of the engine's thread.
     #[must_use]
     pub fn watch(&self) -> watch::Receiver<v1::RiskState> {
         self.state.subscribe()
@@ -138,7 +149,7 @@ impl Running {
 #[derive(Debug)]
 pub struct Watched {
     /// The RiskProfile.
-    pub profile: watch::Receiver<Option<Seen>>,
+    pub profile: watch::Receiver<Option<Sight>>,
     /// Policies and instruments of the account.
     pub account: watch::Receiver<Option<SeenAccount>>,
 }
@@ -148,14 +159,16 @@ pub struct Watched {
 /// # Errors
 /// [`ServeError`] when the process cannot go on; a restart continues where it was.
 pub async fn serve(options: Options, watched: Watched, stop: CancellationToken) -> Result<(), ServeError> {
-    let (readiness, metrics) = (Readiness::new(), Metrics::new()?);
+    let (readiness, metrics, liveness) = (options.readiness, Metrics::new()?, Liveness::default());
     readiness.hold("profile", "no valid RiskProfile has been read yet");
     let server = BoundServer::bind(options.listen, options.security).await?.renewing(Renewal::told(&readiness, &metrics));
-    let probes = probes::serve(options.http, probes::router(readiness.clone(), metrics.clone()), stop.clone());
+    let router = probes::living_router(readiness.clone(), metrics.clone(), liveness.clone());
+    let probes = probes::serve(options.http, router, stop.clone());
     let describe = Describe::new("risk", "", options.pinning.clone(), readiness.clone());
     let running = async {
         let Some(engine) = open(&options.data, watched.profile.clone(), &stop).await? else { return Ok(()) };
         let running = Running::start(engine, &options.pinning).map_err(ServeError::Thread)?;
+        liveness.follow(running.pulse());
         let feeds = feeds::Feeds::new(options.feeds.clone(), stop.clone());
         let service = Service::new(running.clone(), feeds.clone(), &metrics);
         let routes = Routes::new(describe.service()).add_service(service.server());
@@ -179,7 +192,7 @@ pub async fn serve(options: Options, watched: Watched, stop: CancellationToken) 
 /// Opens the engine on its journal. Only the first start needs the RiskProfile, to know the account.
 async fn open(
     data: &std::path::Path,
-    mut seen: watch::Receiver<Option<Seen>>,
+    mut seen: watch::Receiver<Option<Sight>>,
     stop: &CancellationToken,
 ) -> Result<Option<Engine>, ServeError> {
     std::fs::create_dir_all(data).map_err(|source| ServeError::Data { path: data.to_owned(), source })?;
@@ -188,11 +201,12 @@ async fn open(
         return Ok(Some(Engine::reopen(Box::new(journal))?));
     }
     let account = tokio::select! {
-        account = seen.wait_for(|seen| matches!(seen, Some(Seen::Profile { .. }))) => match account.as_deref() {
-            Ok(Some(Seen::Profile { spec, .. })) => spec.account.clone(),
+        account = seen.wait_for(|seen| matches!(seen, Some(Sight { seen: Seen::Profile { .. }, .. }))) => match account.as_deref() {
+            Ok(Some(Sight { seen: Seen::Profile { spec, .. }, .. })) => spec.account.clone(),
             _ => return Ok(None),
         },
         () = stop.cancelled() => return Ok(None),
     };
-    Ok(Some(Engine::open(&account, Box::new(journal))?))
+    // The time of its beginning is the name of the journal: another volume, another name, other ids.
+    Ok(Some(Engine::open_as(&account, &format!("{:x}", arrival_clock().0), Box::new(journal))?))
 }

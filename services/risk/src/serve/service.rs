@@ -20,8 +20,6 @@ use super::Running;
 use super::feeds::{Feeds, arrival_clock};
 use crate::{Arrival, Engine, RiskError};
 
-/// Heartbeats come at least this often.
-const HEARTBEAT: Duration = Duration::from_millis(200);
 /// How long a call waits for a bar of the gate's own feed.
 const PATIENCE: Duration = Duration::from_millis(800);
 
@@ -155,6 +153,12 @@ impl Risk for Service {
     async fn status(&self, _: Request<v1::RiskStatusRequest>) -> Result<Response<v1::RiskStatus>, Status> {
         answer(self.running.call(|engine| Ok(engine.status())).await)
     }
+
+    async fn halt(&self, request: Request<v1::HaltNowRequest>) -> Result<Response<v1::HaltNowReply>, Status> {
+        let request = request.into_inner();
+        tracing::warn!(account = request.account, actor = request.actor, reason = request.reason, "a direct call to halt");
+        answer(self.running.call(move |engine| engine.halt_now(&request, arrival_clock())).await)
+    }
 }
 
 /// An owner's calls come from that owner's process.
@@ -162,13 +166,13 @@ fn speaks_for<T>(request: &Request<T>, owner: Option<&v1::Owner>) -> Result<(), 
     caller_of(request)?.speaks_for(owner.map_or("", |owner| owner.policy.as_str()))
 }
 
-/// The state now, at once on every change, and again after 200 ms without one.
-fn heartbeats(state: watch::Receiver<v1::RiskState>) -> impl Stream<Item = Result<v1::RiskState, Status>> + Send {
-    futures::stream::unfold((state, true), |(mut state, first)| async move {
-        if !first && let Ok(Err(_)) = tokio::time::timeout(HEARTBEAT, state.changed()).await {
-            return None;
-        }
+/// The state with the next beat of the engine's thread, with every one after it, and at once on every change. What an
+/// engine said before it hung is no heartbeat: whoever begins to listen then hears nothing.
+fn heartbeats(mut state: watch::Receiver<v1::RiskState>) -> impl Stream<Item = Result<v1::RiskState, Status>> + Send {
+    state.mark_unchanged();
+    futures::stream::unfold(state, |mut state| async move {
+        state.changed().await.ok()?;
         let newest = state.borrow_and_update().clone();
-        Some((Ok(newest), (state, false)))
+        Some((Ok(newest), state))
     })
 }

@@ -18,12 +18,9 @@ pub(crate) fn spec() -> RiskProfileSpec {
 }
 
 pub(crate) fn policy(name: &str, kind: FeedKind, symbols: &[&str]) -> PolicyConfig {
-    let one = || "1".parse().unwrap();
-    let listed = |symbol: &&str| InstrumentConfig {
-        symbol: (*symbol).to_owned().try_into().unwrap(),
-        point_value: one(),
-        tick: one(),
-        lot: one(),
+    let listed = |symbol: &&str| {
+        let fields = serde_json::json!({"symbol": symbol, "pointValue": "1", "tick": "1", "lot": "1"});
+        serde_json::from_value::<InstrumentConfig>(fields).unwrap()
     };
     PolicyConfig {
         policy: name.into(),

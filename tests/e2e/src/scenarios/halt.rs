@@ -6,6 +6,7 @@ use anyhow::{Result, ensure};
 
 use super::ledger::{self, Kind};
 use crate::environment::{Environment, SYSTEM};
+use crate::kubectl::{Poll, text};
 
 /// Scales the operator to zero, halts through the RiskProfile, and looks for orders after it.
 ///
@@ -25,10 +26,28 @@ pub fn run(environment: &Environment, namespace: &str, policy: &str, profile: &s
         "--timeout=40s",
     ])?;
     let result = halted(environment, namespace, policy, profile);
-    environment.kubectl.patch(namespace, &format!("riskprofile/{profile}"), r#"{"spec":{"halt":false}}"#)?;
     environment.kubectl.output(&["scale", "-n", SYSTEM, "deployment/tradewind-operator", "--replicas=1"])?;
     environment.until_operator_controls(Duration::from_secs(60))?;
+    lift(environment, namespace, profile)?;
     result
+}
+
+/// Names the halt in force beside `halt: false`, once the operator is back and shows its id. Without the id it stays.
+fn lift(environment: &Environment, namespace: &str, profile: &str) -> Result<()> {
+    let object = format!("riskprofile/{profile}");
+    let read = || environment.kubectl.get(namespace, &[&object]).map(|seen| seen.unwrap_or_default());
+    let id = environment.kubectl.until("the id of the halt", Duration::from_secs(60), || {
+        let seen = read()?;
+        let id = text(&seen, "/status/halt/id");
+        Ok(if id.is_empty() { Poll::NotYet(seen["status"].to_string()) } else { Poll::Ready(id.to_owned()) })
+    })?;
+    let patch = format!(r#"{{"spec":{{"halt":false,"acknowledgeHalt":"{id}"}}}}"#);
+    environment.kubectl.patch(namespace, &object, &patch)?;
+    environment.kubectl.until("the halt to be lifted", Duration::from_secs(60), || {
+        let seen = read()?;
+        let lifted = text(&seen, "/status/halt/id").is_empty() && text(&seen, "/status/state") == "Normal";
+        Ok(if lifted { Poll::Ready(()) } else { Poll::NotYet(seen["status"].to_string()) })
+    })
 }
 
 fn halted(environment: &Environment, namespace: &str, policy: &str, profile: &str) -> Result<String> {
@@ -46,11 +65,7 @@ fn halted(environment: &Environment, namespace: &str, policy: &str, profile: &st
     let (at_halt, decisions) = (ledger::entries(environment, namespace, policy)?, decided()?);
     let later = environment.kubectl.until("fifty more bars to be decided", Duration::from_secs(60), || {
         let now = decided()?;
-        Ok(if now >= decisions + 50 {
-            crate::kubectl::Poll::Ready(now)
-        } else {
-            crate::kubectl::Poll::NotYet(format!("{} more", now - decisions))
-        })
+        Ok(if now >= decisions + 50 { Poll::Ready(now) } else { Poll::NotYet(format!("{} more", now - decisions)) })
     })?;
     let after = ledger::entries(environment, namespace, policy)?;
     ensure!(before > 0, "nothing was traded before the halt, so that it shows nothing");

@@ -6,11 +6,13 @@ use crate::limits::Limits;
 use tradewind_core::account::Account;
 use tradewind_core::time::Nanos;
 
+use super::ids::Ids;
+
 /// A breaker that has fired.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Latched {
-    /// Id that an acknowledgement must name: `drawdown-1` for the first of the account.
+    /// Id that an acknowledgement must name: `drawdown-` and twelve hex digits, never used twice.
     pub id: String,
     /// What fired it, with the figures.
     pub reason: String,
@@ -19,7 +21,7 @@ pub struct Latched {
 }
 
 /// Watches the fall from the high-water mark (RK-83, RK-87): latched, and monotone until reset.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct DrawdownBreaker {
     latched: Option<Latched>,
     fired: u32,
@@ -34,11 +36,11 @@ impl DrawdownBreaker {
 
     /// Looks at the account after a mark; true when the breaker fires now. Recovery does not clear it, and while
     /// it is latched it does not fire again.
-    pub fn observe(&mut self, account: &Account, limits: &Limits, at: Nanos) -> bool {
+    pub fn observe(&mut self, account: &Account, limits: &Limits, at: Nanos, ids: &Ids) -> bool {
         if self.latched.is_some() || !limits.drawdown_exceeded(account) {
             return false;
         }
-        self.fired += 1;
+        self.fired = self.fired.saturating_add(1);
         let reason = format!(
             "equity {} is {} bps from its high of {}, allowed is -{} bps",
             account.equity(),
@@ -46,7 +48,8 @@ impl DrawdownBreaker {
             account.high_water(),
             limits.max_drawdown_bps
         );
-        self.latched = Some(Latched { id: format!("drawdown-{}", self.fired), reason, fired_at: at });
+        let id = ids.id("drawdown", &[self.fired.to_string(), at.0.to_string(), reason.clone()]);
+        self.latched = Some(Latched { id, reason, fired_at: at });
         true
     }
 

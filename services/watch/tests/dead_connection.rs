@@ -1,0 +1,212 @@
+//! The connection to the API server dies without a word: nothing is closed, nothing is answered any more. A halt that is
+//! written then is seen within two seconds.
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use axum::Router;
+use axum::body::Body;
+use axum::extract::{Path, Query, State};
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+use kube::api::{Api, ApiResource, DynamicObject};
+use serde_json::{Value, json};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+use tradewind_wire::probes::Readiness;
+
+/// The object that the scripted API server has; its version is its generation.
+#[derive(Clone)]
+struct Server(watch::Sender<(u64, bool)>);
+
+impl Server {
+    fn object(version: u64, halt: bool) -> Value {
+        json!({
+            "apiVersion": "tradewind.dev/v1alpha1", "kind": "RiskProfile",
+            "metadata": { "name": "main", "namespace": "trading", "resourceVersion": version.to_string(), "generation": version },
+            "spec": { "halt": halt }
+        })
+    }
+
+    async fn start() -> (Self, SocketAddr) {
+        let server = Self(watch::Sender::new((1, false)));
+        let path = "/apis/tradewind.dev/v1alpha1/namespaces/trading/riskprofiles";
+        let router = Router::new().route(path, get(list)).route(&format!("{path}/{{name}}"), get(one)).with_state(server.clone());
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        tokio::spawn(async move { axum::serve(listener, router).await });
+        (server, address)
+    }
+}
+
+fn answer(object: &Value) -> Response {
+    ([("content-type", "application/json")], object.to_string()).into_response()
+}
+
+async fn one(State(server): State<Server>, Path(_): Path<String>) -> Response {
+    let (version, halt) = *server.0.borrow();
+    answer(&Server::object(version, halt))
+}
+
+async fn list(State(server): State<Server>, Query(query): Query<Vec<(String, String)>>) -> Response {
+    if !query.iter().any(|(key, value)| key == "watch" && value != "false") {
+        let (version, halt) = *server.0.borrow();
+        let list = json!({
+            "apiVersion": "tradewind.dev/v1alpha1", "kind": "RiskProfileList",
+            "metadata": { "resourceVersion": version.to_string() }, "items": [Server::object(version, halt)]
+        });
+        return answer(&list);
+    }
+    let events = futures::stream::unfold(server.0.subscribe(), |mut seen| async move {
+        seen.changed().await.ok()?;
+        let (version, halt) = *seen.borrow_and_update();
+        let event = json!({ "type": "MODIFIED", "object": Server::object(version, halt) });
+        Some((Ok::<_, std::convert::Infallible>(format!("{event}\n")), seen))
+    });
+    ([("content-type", "application/json")], Body::from_stream(events)).into_response()
+}
+
+/// Forwards connections until it freezes; those of before are then neither served nor closed, later ones are.
+struct Proxy {
+    address: SocketAddr,
+    frozen: watch::Sender<bool>,
+    accepted: Arc<Mutex<usize>>,
+}
+
+impl Proxy {
+    async fn start(target: SocketAddr) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let (address, frozen) = (listener.local_addr().unwrap(), watch::Sender::new(false));
+        let accepted = Arc::new(Mutex::new(0));
+        let (state, count) = (frozen.clone(), Arc::clone(&accepted));
+        tokio::spawn(async move {
+            while let Ok((client, _)) = listener.accept().await {
+                *count.lock().unwrap() += 1;
+                // What begins after the freeze is served.
+                let stuck = (!*state.borrow()).then(|| state.subscribe());
+                tokio::spawn(async move {
+                    let server = TcpStream::connect(target).await.unwrap();
+                    let ((from_client, to_client), (from_server, to_server)) = (client.into_split(), server.into_split());
+                    tokio::join!(carry(from_client, to_server, stuck.clone()), carry(from_server, to_client, stuck));
+                });
+            }
+        });
+        Self { address, frozen, accepted }
+    }
+
+    fn freeze(&self) {
+        self.frozen.send_replace(true);
+    }
+}
+
+async fn carry(
+    mut from: impl AsyncReadExt + Unpin,
+    mut to: impl AsyncWriteExt + Unpin,
+    mut frozen: Option<watch::Receiver<bool>>,
+) {
+    let mut bytes = [0; 4096];
+    loop {
+        let freezing = async {
+            match &mut frozen {
+                Some(frozen) => drop(frozen.wait_for(|frozen| *frozen).await),
+                None => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            biased;
+            () = freezing => std::future::pending::<()>().await,
+            read = from.read(&mut bytes) => match read {
+                Ok(length) if length > 0 => {
+                    if to.write_all(&bytes[..length]).await.is_err() {
+                        return;
+                    }
+                }
+                _ => return,
+            },
+        }
+    }
+}
+
+/// Generation and halt of the object.
+type Seen = (i64, bool);
+
+fn seen(object: Option<&DynamicObject>, _: Option<&Seen>) -> Option<Seen> {
+    let object = object?;
+    Some((object.metadata.generation?, object.data["spec"]["halt"].as_bool()?))
+}
+
+/// What is followed through `address`.
+fn following(address: SocketAddr) -> (watch::Receiver<Option<Seen>>, Readiness, CancellationToken) {
+    let config = kube::Config::new(format!("http://{address}").parse().unwrap());
+    let client = kube::Client::try_from(config).unwrap();
+    let resource = ApiResource {
+        group: "tradewind.dev".into(),
+        version: "v1alpha1".into(),
+        api_version: "tradewind.dev/v1alpha1".into(),
+        kind: "RiskProfile".into(),
+        plural: "riskprofiles".into(),
+    };
+    let api: Api<DynamicObject> = Api::namespaced_with(client, "trading", &resource);
+    let (sender, receiver) = watch::channel(None);
+    let (readiness, stop) = (Readiness::new(), CancellationToken::new());
+    let (told, stopped) = (readiness.clone(), stop.clone());
+    tokio::spawn(async move { tradewind_watch::follow(api, "main", sender, told, stopped, seen).await });
+    (receiver, readiness, stop)
+}
+
+async fn within(limit: Duration, receiver: &mut watch::Receiver<Option<Seen>>, wanted: Seen) -> Duration {
+    let begun = Instant::now();
+    tokio::time::timeout(limit, receiver.wait_for(|seen| *seen == Some(wanted))).await.expect("seen in time").unwrap();
+    begun.elapsed()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_halt_is_seen_within_two_seconds_although_the_connection_died_silently() {
+    let (server, target) = Server::start().await;
+    let proxy = Proxy::start(target).await;
+    let (mut receiver, _, stop) = following(proxy.address);
+    within(Duration::from_secs(5), &mut receiver, (1, false)).await;
+    // The watch works: a change comes by itself.
+    server.0.send_replace((2, false));
+    within(Duration::from_secs(2), &mut receiver, (2, false)).await;
+    let before = *proxy.accepted.lock().unwrap();
+    proxy.freeze();
+    server.0.send_replace((3, true));
+    let took = within(Duration::from_secs(2), &mut receiver, (3, true)).await;
+    assert!(*proxy.accepted.lock().unwrap() > before, "over a new connection, after {took:?}");
+    // And the watch is alive again too: what follows is seen, whichever way it comes.
+    server.0.send_replace((4, false));
+    within(Duration::from_secs(2), &mut receiver, (4, false)).await;
+    stop.cancel();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_process_that_cannot_see_its_object_is_not_ready() {
+    let (_, target) = Server::start().await;
+    let proxy = Proxy::start(target).await;
+    let (mut receiver, readiness, stop) = following(proxy.address);
+    within(Duration::from_secs(5), &mut receiver, (1, false)).await;
+    let until = async |wanted: bool| {
+        let deadline = Instant::now() + Duration::from_secs(8);
+        while readiness.not_ready_reason().is_none() != wanted {
+            assert!(Instant::now() < deadline, "{:?}", readiness.not_ready_reason());
+            tokio::task::yield_now().await;
+        }
+    };
+    until(true).await;
+    // Nobody listens any more at all: neither old connections nor new ones.
+    let dead = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let (_, silent, stopped) = following(dead.local_addr().unwrap());
+    assert!(silent.not_ready_reason().unwrap().contains("watch: "), "{silent:?}");
+    let deadline = Instant::now() + Duration::from_secs(8);
+    while !silent.not_ready_reason().unwrap().contains("has not answered for 3s") {
+        assert!(Instant::now() < deadline, "{silent:?}");
+        tokio::task::yield_now().await;
+    }
+    stop.cancel();
+    stopped.cancel();
+}
