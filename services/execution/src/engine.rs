@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use tradewind_core::bar::Bar;
+use tradewind_core::calendar::SessionId;
 use tradewind_core::instrument::{Instrument, Lots, Symbol, Ticks};
 use tradewind_core::money::Money;
 use tradewind_core::orders::{Order, OrderId, OrderState, Role};
@@ -124,7 +125,7 @@ impl<R: RiskGate, V: Venue> Engine<R, V> {
         }
         self.gate.alive()?;
         // Written before the venue meets the bar: a restart that finds fills there books them in their session.
-        if self.book.account.session_day().is_none_or(|day| day < bar.close_time.session_day()) {
+        if self.book.account.session().is_none_or(|session| session < SessionId::around_the_clock(bar.close_time)) {
             self.commit(vec![Record::Meeting { close_time: bar.close_time }])?;
         }
         self.venue.open(symbol, &bar)?;
@@ -323,7 +324,7 @@ impl<R: RiskGate, V: Venue> Engine<R, V> {
         let mut state = self.report(Some(mark), bar.close_time, sequence)?;
         // The bar's own mark, on a copy: the account as it will be once the bar is closed.
         let mut account = self.book.account.clone();
-        account.roll_session(bar.close_time.session_day());
+        account.roll_session(SessionId::around_the_clock(bar.close_time));
         account.mark(&instrument.symbol, bar.close, bar.close_time)?;
         let (ours, theirs) = (account.equity(), money_from_wire(required(state.equity, "RiskState", "equity")?)?);
         let differs = ours != theirs;

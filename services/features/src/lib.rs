@@ -9,3 +9,4 @@ pub mod risk_state;
 pub mod schema;
 pub mod strategic;
 pub mod tactical;
+pub mod warm_up;

@@ -6,10 +6,11 @@ use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use tradewind_core::bar::Bar;
+use tradewind_core::calendar::CalendarName;
 use tradewind_core::instrument::{Instrument, Symbol};
 use tradewind_features::strategic::decision::{self, ModelParameters, StrategicNetwork};
 use tradewind_features::strategic::{self, StageConfigError, StrategicEngine, StrategicEngineError};
-use tradewind_features::tactical::{self, ConfigError, Decision, Engine, EngineError, Matrix, Network, NetworkError};
+use tradewind_features::tactical::{self, ConfigError, Context, Decision, Engine, EngineError, Matrix, Network, NetworkError};
 use tradewind_wire::config::BundleConfig;
 use tradewind_wire::convert::{ConvertError, bar_from_wire};
 use tradewind_wire::v1;
@@ -89,6 +90,7 @@ pub struct Core {
 
 struct SymbolState {
     instrument: Instrument,
+    calendar: CalendarName,
     engines: Engines,
     /// Bars of the feed that nobody has asked for, by number.
     ahead: BTreeMap<u64, Bar>,
@@ -149,11 +151,12 @@ impl Core {
     pub fn new(bundle: BundleConfig, networks: Networks) -> Result<Self, CoreError> {
         let Networks { strategic, parameters, tactical } = networks;
         let (strategic, tactical) = (Shared::new(strategic), Shared::new(tactical));
-        let instruments = bundle.instruments()?;
+        let (instruments, calendars) = (bundle.instruments()?, bundle.calendars());
         let mut core = Self { bundle, strategic, parameters, tactical, symbols: BTreeMap::new() };
         for instrument in instruments {
-            let engines = core.engines(&instrument)?;
-            let state = SymbolState { engines, ahead: BTreeMap::new(), instrument };
+            let calendar = calendars.get(&instrument.symbol).copied().unwrap_or_default();
+            let engines = core.engines(&instrument, calendar)?;
+            let state = SymbolState { engines, ahead: BTreeMap::new(), instrument, calendar };
             core.symbols.insert(state.instrument.symbol.to_string(), state);
         }
         Ok(core)
@@ -188,7 +191,11 @@ impl Core {
         if state.ahead.get(&bar.index).is_some_and(|known| *known != bar) {
             return Err(EngineError::Rewritten { symbol: symbol.clone(), index: bar.index }.into());
         }
-        let context = state.engines.strategic.context(symbol, &bar)?;
+        let synergy = state.engines.strategic.context(symbol, &bar)?;
+        let context = match (synergy, state.engines.strategic.warm_up(symbol, bar.index)) {
+            (None, Some(warm_up)) => Context::WarmingUp(warm_up),
+            (synergy, _) => synergy.into(),
+        };
         let strategic = state.engines.strategic.decide(symbol, &bar)?;
         let strategic_stage = begun.elapsed();
         let decision = state.engines.tactical.decide(symbol, &bar, context)?;
@@ -211,15 +218,17 @@ impl Core {
     /// [`CoreError::UnknownSymbol`].
     pub fn forget(&mut self, symbol: &str) -> Result<(), CoreError> {
         let unknown = || CoreError::UnknownSymbol(symbol.to_owned());
-        let instrument = self.symbols.get(symbol).ok_or_else(unknown)?.instrument.clone();
-        let engines = self.engines(&instrument)?;
-        self.symbols.insert(symbol.to_owned(), SymbolState { engines, ahead: BTreeMap::new(), instrument });
+        let known = self.symbols.get(symbol).ok_or_else(unknown)?;
+        let (instrument, calendar) = (known.instrument.clone(), known.calendar);
+        let engines = self.engines(&instrument, calendar)?;
+        self.symbols.insert(symbol.to_owned(), SymbolState { engines, ahead: BTreeMap::new(), instrument, calendar });
         Ok(())
     }
 
-    fn engines(&self, instrument: &Instrument) -> Result<Engines, CoreError> {
-        let (bundle, symbols) = (&self.bundle, std::slice::from_ref(&instrument.symbol));
-        let strategic = StrategicEngine::new(bundle.strategic.clone(), self.parameters.clone(), symbols, self.strategic.clone())?;
+    fn engines(&self, instrument: &Instrument, calendar: CalendarName) -> Result<Engines, CoreError> {
+        let (bundle, symbols) = (&self.bundle, [(instrument.symbol.clone(), calendar)]);
+        let strategic =
+            StrategicEngine::new(bundle.strategic.clone(), self.parameters.clone(), &symbols, self.strategic.clone())?;
         let only = std::slice::from_ref(instrument);
         let tactical = Engine::new(&bundle.bundle, bundle.tactical.clone(), only, self.tactical.clone())?;
         Ok(Engines { strategic, tactical })

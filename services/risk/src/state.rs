@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, VecDeque};
 use crate::breaker::DrawdownBreaker;
 use crate::limits::{self, Denial, Limits, OrderRate, Proposal, Reservation, Reservations, Standing, TradingState};
 use tradewind_core::account::{Account, AccountError, Fill};
+use tradewind_core::calendar::SessionId;
 use tradewind_core::money::Money;
 use tradewind_core::time::Nanos;
 use tradewind_crds::RiskProfileSpec;
@@ -227,7 +228,7 @@ fn book(account: &mut Account, report: &ReportRecord, sequence: u64, fill_number
         account.register(&mark.instrument)?;
     }
     if let Some(time) = report.session.or_else(|| mark.map(|mark| mark.event_time)) {
-        account.roll_session(time.session_day());
+        account.roll_session(SessionId::around_the_clock(time));
     }
     for fill in report.fills.iter().filter(|fill| fill.number > fill_number) {
         let FillRecord { symbol, lots, price, fee, event_time, .. } = fill.clone();
