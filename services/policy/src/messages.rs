@@ -4,6 +4,7 @@ use tradewind_core::instrument::{InstrumentError, Symbol, Ticks};
 use tradewind_core::time::Nanos;
 use tradewind_features::strategic::Decided;
 use tradewind_features::tactical::{AgentVote, Decision, Synergy, Urgency};
+use tradewind_features::warm_up::{Stage, WarmUp};
 use tradewind_wire::v1;
 
 /// Why an answer of inference cannot be used.
