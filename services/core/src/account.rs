@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use crate::calendar::SessionId;
 use crate::instrument::{Instrument, Lots, Symbol, Ticks};
 use crate::money::Money;
 use crate::side::Side;
@@ -153,7 +154,7 @@ pub struct Account {
     starting_equity: Money,
     positions: BTreeMap<Symbol, Position>,
     high_water: Money,
-    session_day: Option<i64>,
+    session: Option<SessionId>,
     session_start: Money,
     losing_streak: u32,
     closed_trades: u64,
@@ -167,7 +168,7 @@ impl Account {
             starting_equity,
             positions: BTreeMap::new(),
             high_water: starting_equity,
-            session_day: None,
+            session: None,
             session_start: starting_equity,
             losing_streak: 0,
             closed_trades: 0,
@@ -189,13 +190,13 @@ impl Account {
         }
     }
 
-    /// Begins the session of `day` if it is later than the current one: today's profit counts from the
+    /// Begins a session of the account's calendar if it is later than the current one: its profit counts from the
     /// equity at this point. Call it before the fills of the first bar of a session. True when it began.
-    pub fn roll_session(&mut self, day: i64) -> bool {
-        if self.session_day.is_some_and(|current| day <= current) {
+    pub fn roll_session(&mut self, session: SessionId) -> bool {
+        if self.session.is_some_and(|current| session <= current) {
             return false;
         }
-        self.session_day = Some(day);
+        self.session = Some(session);
         self.session_start = self.equity();
         true
     }
@@ -285,10 +286,10 @@ impl Account {
         self.session_start
     }
 
-    /// Day of the current session, `None` before the first.
+    /// The current session, `None` before the first.
     #[must_use]
-    pub const fn session_day(&self) -> Option<i64> {
-        self.session_day
+    pub const fn session(&self) -> Option<SessionId> {
+        self.session
     }
 
     /// Profit of the session, realised and not, after fees.

@@ -4,10 +4,10 @@
 
 pub mod account;
 pub mod bar;
+pub mod calendar;
 pub mod instrument;
 pub mod money;
 pub mod orders;
-pub mod session;
 pub mod side;
 pub mod sizing;
 pub mod time;

@@ -19,16 +19,9 @@ impl Nanos {
         self.0.saturating_sub(earlier.0)
     }
 
-    /// Days since 1970-01-01: the session of daily and around-the-clock instruments.
+    /// Days since 1970-01-01.
     #[must_use]
     pub const fn utc_day(self) -> i64 {
         self.0.div_euclid(NANOS_PER_DAY)
-    }
-
-    /// Session of a bar that closes at this instant, as days since 1970-01-01. A bar that closes at midnight
-    /// belongs to the day that ends.
-    #[must_use]
-    pub const fn session_day(self) -> i64 {
-        self.0.saturating_sub(1).div_euclid(NANOS_PER_DAY)
     }
 }

@@ -3,6 +3,7 @@
 
 use proptest::prelude::*;
 use tradewind_core::account::{Account, AccountError, Fill};
+use tradewind_core::calendar::SessionId;
 use tradewind_core::instrument::{Instrument, Lots, Symbol, Ticks};
 use tradewind_core::money::Money;
 use tradewind_core::time::Nanos;
@@ -72,15 +73,15 @@ fn a_fill_through_zero_closes_one_trade_and_opens_another() {
 fn sessions_and_drawdown() {
     // RK-V23 with the amounts of this account: measured from the peak, rounded down
     let mut account = account();
-    assert!(account.roll_session(10));
+    assert!(account.roll_session(SessionId(10)));
     account.book(&fill("SPX", 100, 100_000, "0")).unwrap();
     account.mark(&symbol("SPX"), Ticks(98_500), Nanos(1)).unwrap();
     assert_eq!((account.drawdown_bps(), account.daily_pnl_bps()), (-150, -150));
     account.mark(&symbol("SPX"), Ticks(98_499), Nanos(2)).unwrap();
     assert_eq!(account.drawdown_bps(), -151);
-    assert!(!account.roll_session(10), "the same day");
-    assert!(!account.roll_session(9), "an earlier day");
-    assert!(account.roll_session(11));
+    assert!(!account.roll_session(SessionId(10)), "the same day");
+    assert!(!account.roll_session(SessionId(9)), "an earlier day");
+    assert!(account.roll_session(SessionId(11)));
     assert_eq!((account.daily_pnl_bps(), account.drawdown_bps()), (0, -151));
     account.rebase_high_water();
     assert_eq!(account.drawdown_bps(), 0);

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use tradewind_core::bar::Bar;
+use tradewind_core::calendar::SessionId;
 use tradewind_core::instrument::{Instrument, Lots, Symbol};
 use tradewind_core::money::Money;
 use tradewind_core::orders::{OrderId, OrderState, Role};
@@ -122,7 +123,7 @@ impl<R: RiskGate> Engine<R> {
         }
         self.gate.alive()?;
         // Written before the venue meets the bar: a restart that finds fills there books them in their session.
-        if self.book.account.session_day().is_none_or(|day| day < bar.close_time.session_day()) {
+        if self.book.account.session().is_none_or(|session| session < SessionId::around_the_clock(bar.close_time)) {
             self.commit(vec![Record::Meeting { close_time: bar.close_time }])?;
         }
         // A restart may have come between the open of this bar and the protection of what it filled.

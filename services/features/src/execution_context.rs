@@ -4,9 +4,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::microstructure::MicrostructureReading;
 use crate::schema::{ANY, FeatureSchema, FeatureValueError, FeatureVector, NOT_NEGATIVE, SHARE, SIGNED};
+use tradewind_core::calendar::Calendar;
 use tradewind_core::instrument::{Lots, Ticks};
 use tradewind_core::money::Money;
-use tradewind_core::session::SessionCalendar;
 use tradewind_core::side::Side;
 use tradewind_core::time::Nanos;
 
@@ -150,7 +150,7 @@ pub fn execution_context(
     signal: &TradeSignal,
     market: &MarketState,
     portfolio: &PortfolioState,
-    calendar: &SessionCalendar,
+    calendar: &Calendar,
     now: Nanos,
     assumed: Equity,
 ) -> Result<FeatureVector<COLUMNS>, ContextError> {
@@ -226,7 +226,7 @@ fn seconds(nanos: i64) -> f64 {
 mod tests {
     #![allow(clippy::unwrap_used, clippy::float_cmp)]
     use super::*;
-    use tradewind_core::session::SessionConfig;
+    use tradewind_core::calendar::CalendarName;
 
     /// 2025-01-08 16:07:30 UTC: a quarter of the New York session has passed.
     const NOW: Nanos = Nanos(1_736_352_450_000_000_000);
@@ -253,8 +253,8 @@ mod tests {
         portfolio: &PortfolioState,
         now: Nanos,
     ) -> Result<FeatureVector<COLUMNS>, ContextError> {
-        let calendar = SessionCalendar::new(&SessionConfig::default()).unwrap();
-        execution_context(signal, market, portfolio, &calendar, now, Equity::Required)
+        let calendar = CalendarName::Xnys.calendar();
+        execution_context(signal, market, portfolio, calendar, now, Equity::Required)
     }
 
     /// EX-V14, input A: built from what it stands for; EX-13: the critic's part of it.
@@ -337,9 +337,9 @@ mod tests {
     fn missing_equity() {
         let unknown = PortfolioState { equity: None, ..PORTFOLIO };
         assert_eq!(context(&SIGNAL, &MARKET, &unknown, NOW), Err(ContextError::Equity(None)));
-        let calendar = SessionCalendar::new(&SessionConfig::default()).unwrap();
+        let calendar = CalendarName::Xnys.calendar();
         let simulated =
-            |portfolio: &PortfolioState| execution_context(&SIGNAL, &MARKET, portfolio, &calendar, NOW, Equity::Simulated);
+            |portfolio: &PortfolioState| execution_context(&SIGNAL, &MARKET, portfolio, calendar, NOW, Equity::Simulated);
         assert_eq!(simulated(&unknown).unwrap().get("available_margin"), Ok(0.8));
         for equity in [Money::ZERO, Money::from_units(-5)] {
             let broke = PortfolioState { equity: Some(equity), ..PORTFOLIO };

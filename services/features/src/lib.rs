@@ -23,3 +23,4 @@ pub mod risk_state;
 pub mod schema;
 pub mod strategic;
 pub mod tactical;
+pub mod warm_up;

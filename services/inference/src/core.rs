@@ -6,10 +6,11 @@ use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use tradewind_core::bar::Bar;
+use tradewind_core::calendar::CalendarName;
 use tradewind_core::instrument::{Instrument, Symbol};
 use tradewind_features::strategic::decision::{self, ModelParameters, StrategicNetwork};
 use tradewind_features::strategic::{self, StageConfigError, StrategicEngine, StrategicEngineError};
-use tradewind_features::tactical::{self, ConfigError, Decision, Engine, EngineError, Matrix, Network, NetworkError};
+use tradewind_features::tactical::{self, ConfigError, Context, Decision, Engine, EngineError, Matrix, Network, NetworkError};
 use tradewind_wire::admission::{Admission, Admitted, Quarantined, check_figures};
 use tradewind_wire::bus::SequencedBar;
 use tradewind_wire::config::BundleConfig;
@@ -100,6 +101,7 @@ pub struct Core {
 
 struct SymbolState {
     instrument: Instrument,
+    calendar: CalendarName,
     engines: Engines,
     /// Bars of the feed that nobody has asked for, by number.
     ahead: BTreeMap<u64, Bar>,
@@ -161,12 +163,13 @@ impl Core {
     pub fn new(bundle: BundleConfig, networks: Networks) -> Result<Self, CoreError> {
         let Networks { strategic, parameters, tactical } = networks;
         let (strategic, tactical) = (Shared::new(strategic), Shared::new(tactical));
-        let instruments = bundle.instruments()?;
+        let (instruments, calendars) = (bundle.instruments()?, bundle.calendars());
         let admission = Admission::new(bundle.feed_kind, instruments.iter().cloned());
         let mut core = Self { bundle, strategic, parameters, tactical, symbols: BTreeMap::new(), admission };
         for instrument in instruments {
-            let engines = core.engines(&instrument)?;
-            core.symbols.insert(instrument.symbol.to_string(), SymbolState::new(instrument, engines));
+            let calendar = calendars.get(&instrument.symbol).copied().unwrap_or_default();
+            let engines = core.engines(&instrument, calendar)?;
+            core.symbols.insert(instrument.symbol.to_string(), SymbolState::new(instrument, calendar, engines));
         }
         Ok(core)
     }
@@ -229,16 +232,18 @@ impl Core {
     /// [`CoreError::UnknownSymbol`].
     pub fn forget(&mut self, symbol: &str) -> Result<(), CoreError> {
         let unknown = || CoreError::UnknownSymbol(symbol.to_owned());
-        let instrument = self.symbols.get(symbol).ok_or_else(unknown)?.instrument.clone();
-        let engines = self.engines(&instrument)?;
+        let known = self.symbols.get(symbol).ok_or_else(unknown)?;
+        let (instrument, calendar) = (known.instrument.clone(), known.calendar);
+        let engines = self.engines(&instrument, calendar)?;
         self.admission.forget(&instrument.symbol);
-        self.symbols.insert(symbol.to_owned(), SymbolState::new(instrument, engines));
+        self.symbols.insert(symbol.to_owned(), SymbolState::new(instrument, calendar, engines));
         Ok(())
     }
 
-    fn engines(&self, instrument: &Instrument) -> Result<Engines, CoreError> {
-        let (bundle, symbols) = (&self.bundle, std::slice::from_ref(&instrument.symbol));
-        let strategic = StrategicEngine::new(bundle.strategic.clone(), self.parameters.clone(), symbols, self.strategic.clone())?;
+    fn engines(&self, instrument: &Instrument, calendar: CalendarName) -> Result<Engines, CoreError> {
+        let (bundle, symbols) = (&self.bundle, [(instrument.symbol.clone(), calendar)]);
+        let strategic =
+            StrategicEngine::new(bundle.strategic.clone(), self.parameters.clone(), &symbols, self.strategic.clone())?;
         let only = std::slice::from_ref(instrument);
         let tactical = Engine::new(&bundle.bundle, bundle.tactical.clone(), only, self.tactical.clone())?;
         Ok(Engines { strategic, tactical })
@@ -249,7 +254,10 @@ impl Engines {
     /// Both stages on one bar, and how long the strategic one took.
     fn decide(&mut self, symbol: &Symbol, bar: &Bar) -> Result<(Decision, Option<strategic::Decided>, Duration), CoreError> {
         let begun = Instant::now();
-        let context = self.strategic.context(symbol, bar)?;
+        let context = match (self.strategic.context(symbol, bar)?, self.strategic.warm_up(symbol, bar.index)) {
+            (None, Some(warm_up)) => Context::WarmingUp(warm_up),
+            (synergy, _) => synergy.into(),
+        };
         let strategic = self.strategic.decide(symbol, bar)?;
         let took = begun.elapsed();
         Ok((self.tactical.decide(symbol, bar, context)?, strategic, took))
@@ -311,8 +319,8 @@ impl Places {
 }
 
 impl SymbolState {
-    fn new(instrument: Instrument, engines: Engines) -> Self {
-        Self { instrument, engines, ahead: BTreeMap::new(), places: Places::default() }
+    fn new(instrument: Instrument, calendar: CalendarName, engines: Engines) -> Self {
+        Self { instrument, calendar, engines, ahead: BTreeMap::new(), places: Places::default() }
     }
 
     /// Smallest number that the next bar may have.

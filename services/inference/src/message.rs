@@ -2,6 +2,7 @@
 
 use tradewind_features::strategic;
 use tradewind_features::tactical::{AgentVote, Synergy, Urgency};
+use tradewind_features::warm_up::WarmUp;
 use tradewind_wire::v1;
 
 use crate::core::Decided;
@@ -32,6 +33,7 @@ pub fn decision_to_wire(decided: Decided) -> v1::Decision {
         .to_owned(),
         synergy_aligned: decision.synergy_aligned,
         reason: decision.reason,
+        warm_up: decision.warm_up.map(warm_up),
         stop_ticks: decision.stop.0,
         target_ticks: decision.target.0,
         confidence_multiplier: decision.confidence_multiplier,
@@ -53,6 +55,10 @@ fn vote(vote: AgentVote) -> v1::AgentVote {
         probabilities: vote.probabilities.to_vec(),
         confidence: vote.confidence,
     }
+}
+
+fn warm_up(warm_up: WarmUp) -> v1::WarmUp {
+    v1::WarmUp { stage: warm_up.stage.text().to_owned(), seen: warm_up.seen, needed: warm_up.needed }
 }
 
 fn synergy(synergy: Synergy) -> v1::Synergy {

@@ -4,6 +4,7 @@ use tradewind_core::instrument::{InstrumentError, Symbol, Ticks};
 use tradewind_core::time::Nanos;
 use tradewind_features::strategic::Decided;
 use tradewind_features::tactical::{AgentVote, Decision, Synergy, Urgency};
+use tradewind_features::warm_up::{Stage, WarmUp};
 use tradewind_wire::v1;
 
 /// Why an answer of inference cannot be used.
@@ -110,6 +111,12 @@ fn decision_from_wire(answer: &v1::Decision, question: &Question) -> Result<Deci
             source: synergy.source.clone(),
         }),
     };
+    let warm_up = answer.warm_up.as_ref().map(|warm_up| {
+        let read = Stage::of(&warm_up.stage).and_then(|stage| WarmUp::of(stage, warm_up.seen, warm_up.needed));
+        read.ok_or_else(|| {
+            refuse("warm_up", format!("{warm_up:?}"), "of the strategic or tactical stage, with seen below needed")
+        })
+    });
     let vote = |vote: &v1::AgentVote| {
         let probabilities: [f64; 3] = vote.probabilities.clone().try_into().ok()?;
         let (vote_direction, action_index) = (direction(vote.vote)?, u8::try_from(vote.action_index).ok().filter(|i| *i < 3)?);
@@ -131,6 +138,7 @@ fn decision_from_wire(answer: &v1::Decision, question: &Question) -> Result<Deci
         urgency,
         synergy_aligned: answer.synergy_aligned,
         reason: answer.reason.clone(),
+        warm_up: warm_up.transpose()?,
         stop: Ticks(answer.stop_ticks),
         target: Ticks(answer.target_ticks),
         confidence_multiplier: answer.confidence_multiplier,
@@ -210,6 +218,8 @@ mod tests {
             (with(&|d| d.urgency = "soon".into()), "urgency is soon"),
             (with(&|d| d.agents[1].probabilities.truncate(2)), "three probabilities"),
             (with(&|d| d.agents[0].action_index = 3), "three probabilities"),
+            (with(&|d| d.warm_up = Some(v1::WarmUp { stage: "strategic".into(), seen: 594, needed: 594 })), "seen below needed"),
+            (with(&|d| d.warm_up = Some(v1::WarmUp { stage: "other".into(), seen: 1, needed: 2 })), "seen below needed"),
             (with(&|d| d.strategic = "{}".into()), "strategic is missing field"),
         ] {
             assert!(wrong.contains(says), "'{says}' is missing in {wrong}");

@@ -1,16 +1,17 @@
 //! Which revision drives a symbol in a session.
 
 use sha2::{Digest, Sha256};
+use tradewind_core::calendar::SessionId;
 
 /// All of the weight, in basis points.
 pub const FULL_WEIGHT_BPS: u32 = 10_000;
 
 /// Slot of a symbol in one session and rollout step: 0 to 9999, from SHA-256 of `policy|symbol|session|step`.
 ///
-/// `session_day` is [`tradewind_core::time::Nanos::session_day`] of the bar in hand.
+/// `session` is the one of the bar in hand by the calendar of its instrument (ruling 21).
 #[must_use]
-pub fn slot(policy: &str, symbol: &str, session_day: i64, step: u32) -> u32 {
-    bucket(&format!("{policy}|{symbol}|{session_day}|{step}"))
+pub fn slot(policy: &str, symbol: &str, session: SessionId, step: u32) -> u32 {
+    bucket(&format!("{policy}|{symbol}|{}|{step}", session.0))
 }
 
 /// Bucket of a text, 0 to 9999: its SHA-256, first 8 bytes, big-endian, modulo 10000 (SU-95).
@@ -26,8 +27,8 @@ fn bucket(text: &str) -> u32 {
 /// Sticky: the answer does not change within a session and step; a larger weight of the same step never takes a
 /// session away from the candidate.
 #[must_use]
-pub fn candidate_drives(policy: &str, symbol: &str, session_day: i64, step: u32, weight_bps: u32) -> bool {
-    slot(policy, symbol, session_day, step) < weight_bps
+pub fn candidate_drives(policy: &str, symbol: &str, session: SessionId, step: u32, weight_bps: u32) -> bool {
+    slot(policy, symbol, session, step) < weight_bps
 }
 
 #[cfg(test)]
@@ -37,8 +38,8 @@ mod tests {
     #[test]
     fn the_slot_is_that_of_sha256() {
         // printf 'indices|SPX|10595|1' | sha256sum, first 16 digits modulo 10000, computed with Python
-        assert_eq!(slot("indices", "SPX", 10_595, 1), 5_978);
-        assert_eq!(slot("indices", "IXIC", 10_595, 1), 7_800);
+        assert_eq!(slot("indices", "SPX", SessionId(10_595), 1), 5_978);
+        assert_eq!(slot("indices", "IXIC", SessionId(10_595), 1), 7_800);
     }
 
     /// SU-V15: its texts name a rollout and an event where those of a slot name a session.
@@ -54,7 +55,7 @@ mod tests {
     #[test]
     fn the_weight_is_the_share_of_sessions() {
         for weight in [0, 1_000, 5_000, 10_000] {
-            let driven = (0..20_000).filter(|day| candidate_drives("indices", "SPX", *day, 2, weight)).count();
+            let driven = (0..20_000).filter(|day| candidate_drives("indices", "SPX", SessionId(*day), 2, weight)).count();
             let expected = 2 * usize::try_from(weight).unwrap_or(0);
             // four standard deviations of a binomial share at most 283
             assert!(driven.abs_diff(expected) <= 283, "weight {weight}: {driven} of 20000 sessions");
@@ -67,7 +68,10 @@ mod tests {
     fn symbols_and_steps_are_drawn_independently() {
         let differs = |a: (&str, u32), b: (&str, u32)| {
             (0..1_000)
-                .filter(|day| candidate_drives("p", a.0, *day, a.1, 5_000) != candidate_drives("p", b.0, *day, b.1, 5_000))
+                .filter(|day| {
+                    candidate_drives("p", a.0, SessionId(*day), a.1, 5_000)
+                        != candidate_drives("p", b.0, SessionId(*day), b.1, 5_000)
+                })
                 .count()
         };
         assert!((400..600).contains(&differs(("SPX", 1), ("IXIC", 1))));

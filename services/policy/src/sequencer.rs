@@ -280,8 +280,8 @@ impl Engine {
     /// Who is to drive a symbol on a bar: sticky within the session and step.
     #[must_use]
     pub fn driver(&self, symbol: &Symbol, bar: &Bar, routing: &Routing) -> Driver {
-        let day = bar.close_time.session_day();
-        let drawn = candidate_drives(&self.settings.policy, symbol.as_str(), day, routing.step, routing.weight_bps);
+        let session = self.settings.session(symbol, bar);
+        let drawn = candidate_drives(&self.settings.policy, symbol.as_str(), session, routing.step, routing.weight_bps);
         if routing.candidate.is_some() && drawn { Driver::Candidate } else { Driver::Stable }
     }
 

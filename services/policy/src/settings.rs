@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 
 use crate::freshness::Freshness;
 use crate::orchestrator::{CostLevel, OrchestratorConfig};
+use tradewind_core::bar::Bar;
+use tradewind_core::calendar::{CalendarName, SessionId};
 use tradewind_core::instrument::{Instrument, Symbol};
 use tradewind_core::money::Money;
 use tradewind_venue::fills::FillModel;
@@ -20,6 +22,8 @@ pub struct Settings {
     pub policy: String,
     /// Instruments by symbol.
     pub instruments: BTreeMap<Symbol, Instrument>,
+    /// When the markets are open, by symbol; around the clock where nothing is said.
+    pub calendars: BTreeMap<Symbol, CalendarName>,
     /// Notional of a trade at full confidence and full risk scale.
     pub base_notional: Money,
     /// Equity before the first trade.
@@ -56,6 +60,7 @@ impl Settings {
         Ok(Self {
             policy: config.policy.clone(),
             instruments: instruments.into_iter().map(|instrument| (instrument.symbol.clone(), instrument)).collect(),
+            calendars: config.calendars(),
             base_notional: config.sizing.base_notional,
             starting_equity: config.starting_equity,
             orchestrator,
@@ -65,6 +70,13 @@ impl Settings {
             },
             fills: FillModel { spread_bps: config.venue.spread_bps, fee_bps: config.venue.fee_bps },
         })
+    }
+
+    /// Session of a bar by the calendar of its symbol: the unit in which a rollout gives sessions to the candidate.
+    #[must_use]
+    pub fn session(&self, symbol: &Symbol, bar: &Bar) -> SessionId {
+        let name = self.calendars.get(symbol).copied().unwrap_or_default();
+        name.calendar().session_of_bar(bar.open_time, bar.close_time)
     }
 
     /// Level of the configured spread (PO-45).

@@ -1,6 +1,7 @@
 //! From manifests to the configuration that the processes of the cluster get.
 
 use serde::de::DeserializeOwned;
+use tradewind_core::calendar::CalendarName;
 use tradewind_crds::policy_status::BundleCheckpoint;
 use tradewind_crds::process_files::{self, BundleContent};
 use tradewind_crds::trading_policy::{ModelSource, TradingMode};
@@ -145,7 +146,7 @@ impl Setup {
 fn account_of(trading: &TradingConfig) -> AccountConfig {
     AccountConfig {
         account: trading.account.clone(),
-        calendar: None,
+        calendar: CalendarName::default(),
         policies: vec![PolicyConfig {
             policy: trading.policy.clone(),
             feed: trading.feed.clone(),

@@ -10,6 +10,9 @@ use crate::engine::{Engine, Proven};
 use crate::error::RiskError;
 use crate::record::{MetRecord, Record};
 
+/// How far a bar of a live feed may be ahead of the clock of arrival (ruling 18).
+const MOST_AHEAD: i64 = 5_000_000_000;
+
 impl Engine {
     /// Lets the venue of the caller's policy meet a bar of the gate's own feed, in two steps when something trades at its
     /// open, because the position is to be protected within the bar. A bar that was met already changes nothing.
@@ -74,6 +77,10 @@ impl Engine {
         let listed = self.state.listings.of_feed(feed).find(|(symbol, _)| symbol.as_str() == own.bar.symbol);
         let Some((symbol, listing)) = listed else { return Ok(()) };
         let bar = bar_from_wire(&own.bar, &listing.instrument)?;
+        let ahead = bar.close_time.since(arrived_at);
+        if ahead > MOST_AHEAD {
+            return Err(RiskError::Ahead { symbol: symbol.to_string(), sequence: own.sequence, seen_ms: ahead / 1_000_000 });
+        }
         let known = listing
             .met
             .is_some_and(|met| own.sequence <= met.sequence || bar.index <= met.index || bar.close_time <= met.close_time);

@@ -64,6 +64,16 @@ pub enum RiskError {
         /// Sequence asked for.
         sequence: u64,
     },
+    /// A bar of a live feed from the future.
+    #[error("bar {sequence} of {symbol} closes {seen_ms} ms ahead of the clock of arrival, allowed are 5000; it is left out")]
+    Ahead {
+        /// Symbol of the bar.
+        symbol: String,
+        /// Its place in the feed.
+        sequence: u64,
+        /// Distance.
+        seen_ms: i64,
+    },
     /// A message that makes no sense.
     #[error(transparent)]
     Message(#[from] ConvertError),

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use tradewind_core::bar::Bar;
+use tradewind_core::calendar::CalendarName;
 use tradewind_core::instrument::{Instrument, Symbol, Ticks};
 use tradewind_core::time::Nanos;
 use tradewind_wire::account::AccountConfig;
@@ -34,6 +35,8 @@ pub(crate) struct Listing {
     pub(crate) policy: String,
     /// As the resources say.
     pub(crate) instrument: Instrument,
+    /// When its market is open.
+    pub(crate) calendar: CalendarName,
     /// Whether the resources still name it.
     pub(crate) present: bool,
     /// The bar whose open is met and whose range is not.
@@ -71,7 +74,7 @@ impl Listing {
         self.met.map(|met| Mark {
             price: met.close,
             at: met.close_time,
-            due: Nanos(met.close_time.0.saturating_add(met.interval)),
+            due: self.calendar.calendar().due_after(met.close_time, met.interval),
         })
     }
 
@@ -134,16 +137,19 @@ impl Listings {
                 booked: 0,
             });
             entry.present = true;
-            for instrument in policy.instruments().unwrap_or_default() {
-                let name = policy.policy.clone();
+            for written in &policy.instruments {
+                let (Ok(instrument), calendar, name) = (written.instrument(), written.calendar, policy.policy.clone()) else {
+                    continue;
+                };
                 let listing = self.symbols.entry(instrument.symbol.clone()).or_insert_with(|| Listing {
                     policy: name.clone(),
                     instrument,
+                    calendar,
                     present: true,
                     open: None,
                     met: None,
                 });
-                (listing.policy, listing.present) = (name, true);
+                (listing.policy, listing.calendar, listing.present) = (name, calendar, true);
             }
         }
     }

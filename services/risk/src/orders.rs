@@ -147,8 +147,7 @@ impl Engine {
 /// Until when the data of an order is fresh: the gate's own bar or the older one that the sender decided on. A time that is
 /// not older than the gate's makes nothing fresher.
 fn fresh_until(message: &v1::NewOrder, mark: Mark) -> Nanos {
-    let interval = mark.due.since(mark.at);
-    let seen = Nanos(message.data_time_ns.saturating_add(interval));
+    let seen = Nanos(message.data_time_ns.saturating_add(mark.due.since(mark.at)));
     if message.data_time_ns > 0 { mark.due.min(seen) } else { mark.due }
 }
 

@@ -186,18 +186,20 @@ impl State {
     /// Session, what the venue said, mark: in this order, so that the first fills of a session count for it.
     fn meet(&mut self, met: &MetRecord) -> Result<(), AccountError> {
         let (whole, bar) = (met.phase == Phase::Range, &met.bar);
-        let session = SessionKey::of_calendar(bar.close_time.session_day());
-        if self.stops.begin_session(session)
+        // Sessions are those of the account's calendar, begun by bars of its own instruments alone.
+        let calendar = self.configured.as_ref().map(|config| config.calendar).unwrap_or_default().calendar();
+        let session = calendar.session_of_bar(bar.open_time, bar.close_time);
+        if self.stops.begin_session(SessionKey::of_calendar(session.0))
             && let Some(account) = &mut self.account
         {
-            account.roll_session(bar.close_time.session_day());
+            account.roll_session(session);
         }
         self.told(&met.policy, &met.events)?;
         self.listings.met(met, whole);
         let (before, now) = (self.event_time, if whole { bar.close_time } else { bar.open_time });
         self.event_time = before.max(now);
         if before.0 > 0 {
-            self.stops.pass_open_market(self.event_time.since(before));
+            self.stops.pass_open_market(calendar.open_time_between(before, self.event_time));
         }
         let Some(account) = &mut self.account else { return Ok(()) };
         if !whole {

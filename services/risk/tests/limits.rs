@@ -3,6 +3,7 @@
 
 use proptest::prelude::*;
 use tradewind_core::account::{Account, Fill};
+use tradewind_core::calendar::SessionId;
 use tradewind_core::instrument::{Instrument, Lots, Symbol, Ticks};
 use tradewind_core::money::Money;
 use tradewind_core::time::Nanos;
@@ -43,7 +44,7 @@ impl World {
         account.register(&instrument("IXIC")).unwrap();
         account.mark(&symbol("SPX"), Ticks(1_000), Nanos(0)).unwrap();
         account.mark(&symbol("IXIC"), Ticks(1_000), Nanos(0)).unwrap();
-        account.roll_session(0);
+        account.roll_session(SessionId(0));
         let limits = Limits {
             max_order_notional: amount("250000"),
             max_position_notional: amount("500000"),
@@ -174,7 +175,7 @@ fn daily_loss_until_the_next_session() {
     world.account.mark(&symbol("SPX"), Ticks(899), Nanos(0)).unwrap();
     assert_eq!(world.codes(1), ["daily_loss"]);
     assert_eq!(world.codes_of(&reduce(-300)), [""; 0]);
-    world.account.roll_session(1);
+    world.account.roll_session(SessionId(1));
     assert_eq!(world.codes(1), [""; 0]);
 }
 

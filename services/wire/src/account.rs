@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
+use tradewind_core::calendar::CalendarName;
 use tradewind_core::instrument::{Instrument, InstrumentError, Symbol};
 
 use crate::bus::{FeedKind, FeedName};
@@ -16,7 +17,7 @@ pub struct AccountConfig {
     pub account: String,
     /// Calendar of its sessions.
     #[serde(default)]
-    pub calendar: Option<String>,
+    pub calendar: CalendarName,
     /// Ascending by name.
     pub policies: Vec<PolicyConfig>,
 }

@@ -1,10 +1,11 @@
 //! The two files that the operator writes and the processes read.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
+use tradewind_core::calendar::CalendarName;
 use tradewind_core::instrument::{Instrument, InstrumentError, Symbol};
 use tradewind_core::money::Money;
 use tradewind_features::strategic::StrategicStageConfig;
@@ -53,13 +54,9 @@ pub struct InstrumentConfig {
     pub tick: Money,
     /// Smallest size step in units of the instrument, above 0.
     pub lot: Money,
-    /// Name of its trading calendar.
-    #[serde(default = "always_open")]
-    pub calendar: String,
-}
-
-fn always_open() -> String {
-    "24x7".into()
+    /// When its market is open; around the clock unless said otherwise.
+    #[serde(default)]
+    pub calendar: CalendarName,
 }
 
 impl InstrumentConfig {
@@ -249,6 +246,12 @@ impl BundleConfig {
         self.instruments.iter().map(InstrumentConfig::instrument).collect()
     }
 
+    /// Symbol and calendar of each instrument.
+    #[must_use]
+    pub fn calendars(&self) -> BTreeMap<Symbol, CalendarName> {
+        calendars(&self.instruments)
+    }
+
     /// The checkpoint of a role, if there is one.
     #[must_use]
     pub fn checkpoint(&self, role: &str) -> Option<&CheckpointConfig> {
@@ -299,6 +302,12 @@ impl TradingConfig {
         self.instruments.iter().map(InstrumentConfig::instrument).collect()
     }
 
+    /// Symbol and calendar of each instrument.
+    #[must_use]
+    pub fn calendars(&self) -> BTreeMap<Symbol, CalendarName> {
+        calendars(&self.instruments)
+    }
+
     /// The orchestrator's settings as its own type; nothing written means its defaults.
     ///
     /// # Errors
@@ -309,6 +318,10 @@ impl TradingConfig {
             settings => serde_json::from_value(settings.clone()),
         }
     }
+}
+
+fn calendars(instruments: &[InstrumentConfig]) -> BTreeMap<Symbol, CalendarName> {
+    instruments.iter().map(|config| (config.symbol.clone(), config.calendar)).collect()
 }
 
 fn refuse(path: &Path, violations: Vec<String>) -> Result<(), ConfigError> {
@@ -397,6 +410,24 @@ mod tests {
         wrong["checkpoints"][0]["sha256"] = "ABC".into();
         let found = serde_json::from_value::<BundleConfig>(wrong).unwrap().violations();
         assert_eq!(found.len(), 3, "{found:?}");
+    }
+
+    /// Ruling 14: a calendar is one of a closed list, and around the clock when nothing is said.
+    #[test]
+    fn calendars_are_read_and_others_refused_with_the_list() {
+        let mut written = bundle();
+        written["instruments"] = serde_json::json!([
+            {"symbol": "SPX", "pointValue": "1", "tick": "0.01", "lot": "1", "calendar": "XNYS"},
+            {"symbol": "BTC", "pointValue": "1", "tick": "0.01", "lot": "1"}
+        ]);
+        let read: BundleConfig = serde_json::from_value(written.clone()).unwrap();
+        let symbol = |text: &str| Symbol::try_from(text.to_owned()).unwrap();
+        let wanted = [(symbol("BTC"), CalendarName::AroundTheClock), (symbol("SPX"), CalendarName::Xnys)];
+        assert_eq!(read.calendars(), BTreeMap::from(wanted));
+        let mut mistaken = trading();
+        mistaken["instruments"][0]["calendar"] = "NYSE".into();
+        let error = serde_json::from_value::<TradingConfig>(mistaken).unwrap_err().to_string();
+        assert!(error.contains("'NYSE' is no calendar") && error.contains("XNYS"), "{error}");
     }
 
     #[test]

@@ -10,6 +10,7 @@ use anyhow::{Context, Result, ensure};
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 use tradewind_core::bar::Bar;
+use tradewind_core::calendar::CalendarName;
 use tradewind_core::instrument::Ticks;
 use tradewind_features::strategic::mmd::{Mmd, Step};
 use tradewind_features::strategic::{BarPlan, Candle, EventStream, StrategicFeatures, StrategicStageConfig};
@@ -106,7 +107,7 @@ impl Recording {
     }
 
     fn strategic(&self) -> Result<StrategicFeatures> {
-        Ok(StrategicFeatures::new(&self.config.features, self.config.bars.clock())?)
+        Ok(StrategicFeatures::new(&self.config.features, self.config.bars.clock(CalendarName::AroundTheClock))?)
     }
 
     /// All that is timed must find the same before it is.
@@ -139,7 +140,7 @@ impl Recording {
     fn pass(&self, peer: &mut Peer) -> Result<[Vec<f64>; 6]> {
         let mut strategic = self.strategic()?;
         let mut discrepancy = Mmd::new(&self.config.features.mmd);
-        let mut events = EventStream::new(&self.config)?;
+        let mut events = EventStream::new(&self.config, CalendarName::AroundTheClock)?;
         let mut tactical = FeatureState::new(&TacticalConfig::default());
         let answer = peer.pass()?;
         Ok([

@@ -4,6 +4,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
 use serde::Serialize;
+use tradewind_core::calendar::CalendarName;
 use tradewind_core::instrument::{Instrument, Symbol};
 use tradewind_core::money::Money;
 use tradewind_core::time::Nanos;
@@ -225,7 +226,7 @@ pub(crate) fn account(venue: PaperConfig) -> AccountConfig {
     };
     AccountConfig {
         account: "paper-1".into(),
-        calendar: None,
+        calendar: CalendarName::default(),
         policies: vec![PolicyConfig {
             policy: "indices".into(),
             feed: "default".parse().unwrap(),

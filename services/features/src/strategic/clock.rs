@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use tradewind_core::calendar::CalendarName;
 use tradewind_core::time::Nanos;
 
 const NANOS_PER_MINUTE: i64 = 60_000_000_000;
@@ -10,9 +11,11 @@ const NANOS_PER_MINUTE: i64 = 60_000_000_000;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, tag = "kind")]
 pub enum BarClock {
-    /// A bar is due every so many minutes, around the clock.
+    /// A bar is due every so many minutes while the market is open (ruling 14).
     #[serde(rename_all = "camelCase")]
-    Continuous {
+    Calendar {
+        /// When the market is open.
+        calendar: CalendarName,
         /// Length of a bar, at least 1.
         bar_minutes: u32,
     },
@@ -22,21 +25,22 @@ pub enum BarClock {
 
 impl Default for BarClock {
     fn default() -> Self {
-        Self::Continuous { bar_minutes: 30 }
+        Self::half_hours(CalendarName::AroundTheClock)
     }
 }
 
 impl BarClock {
+    /// Half hours of a calendar.
+    #[must_use]
+    pub const fn half_hours(calendar: CalendarName) -> Self {
+        Self::Calendar { calendar, bar_minutes: 30 }
+    }
+
     /// Bars that were due between the two closes and did not come.
     #[must_use]
     pub fn missing(self, before: Nanos, now: Nanos) -> u64 {
         match self {
-            Self::Continuous { bar_minutes } => {
-                let bar = i64::from(bar_minutes.max(1)) * NANOS_PER_MINUTE;
-                // Half a bar late still belongs to its slot.
-                let slots = now.since(before).saturating_add(bar / 2) / bar;
-                u64::try_from(slots.saturating_sub(1)).unwrap_or(0)
-            }
+            Self::Calendar { calendar, bar_minutes } => calendar.calendar().bars_between(before, now, nanos(bar_minutes)),
             Self::Numbered => 0,
         }
     }
@@ -44,12 +48,15 @@ impl BarClock {
     /// Slots from a close to the end of the bar in which `now` lies: 0 at the close, 1 within the next bar.
     #[must_use]
     pub fn slots_after(self, close: Nanos, now: Nanos) -> u64 {
-        let elapsed = u64::try_from(now.since(close)).unwrap_or(0);
         match self {
-            Self::Continuous { bar_minutes } => elapsed.div_ceil(u64::from(bar_minutes.max(1)) * NANOS_PER_MINUTE.unsigned_abs()),
-            Self::Numbered => u64::from(elapsed > 0),
+            Self::Calendar { calendar, bar_minutes } => calendar.calendar().bars_begun(close, now, nanos(bar_minutes)),
+            Self::Numbered => u64::from(now > close),
         }
     }
+}
+
+fn nanos(minutes: u32) -> i64 {
+    i64::from(minutes.max(1)) * NANOS_PER_MINUTE
 }
 
 #[cfg(test)]
@@ -65,9 +72,18 @@ mod tests {
     fn missing_bars() {
         let clock = BarClock::default();
         let missing = |m: i64| clock.missing(minutes(30), minutes(30 + m));
-        assert_eq!([30, 44, 60, 90, 30 * 50].map(missing), [0, 0, 1, 2, 49]);
+        assert_eq!([30, 44, 45, 60, 90, 30 * 50].map(missing), [0, 0, 1, 1, 2, 49]);
         assert_eq!(clock.missing(Nanos(i64::MIN), Nanos(i64::MAX)), 5_124_094);
         assert_eq!(BarClock::Numbered.missing(minutes(0), minutes(9999)), 0);
+    }
+
+    /// Ruling 14: day 0 was a Thursday; in New York the market was open from 14:30 to 21:00 of UTC.
+    #[test]
+    fn missing_bars_of_an_exchange() {
+        let clock = BarClock::half_hours(CalendarName::Xnys);
+        let (thursday, friday, monday) = (minutes(21 * 60), minutes(38 * 60 + 60), minutes(4 * 1440 + 15 * 60));
+        assert_eq!([clock.missing(thursday, friday), clock.missing(thursday, monday)], [0, 13]);
+        assert_eq!([clock.slots_after(thursday, friday), clock.slots_after(thursday, monday)], [1, 14]);
     }
 
     /// ST-42: a five-minute signal belongs to the 30-minute bar in which it happens.

@@ -5,7 +5,9 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use crate::tactical::{HISTORY, Synergy};
+use crate::warm_up::WarmUp;
 use tradewind_core::bar::Bar;
+use tradewind_core::calendar::CalendarName;
 use tradewind_core::instrument::Symbol;
 use tradewind_core::time::Nanos;
 
@@ -106,7 +108,7 @@ pub struct StrategicEngine<N> {
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) struct SymbolState {
     symbol: Symbol,
-    stream: EventStream,
+    pub(super) stream: EventStream,
     /// Ring of the newest bars.
     taken: Vec<Taken>,
 }
@@ -117,25 +119,27 @@ struct Taken {
     bar: Bar,
     /// The event that it completed, with the number of the strategic bar that was the newest then.
     event: Option<(SynergyEvent, u64)>,
+    /// How far the stage was from its first matrix then.
+    warm_up: Option<WarmUp>,
     /// Decided when first asked.
     #[serde(skip)]
     decided: Option<Decided>,
 }
 
 impl<N: StrategicNetwork> StrategicEngine<N> {
-    /// An engine without any bars.
+    /// An engine without any bars, of instruments and the calendars of their markets.
     ///
     /// # Errors
     /// [`StageConfigError`] with every violation.
     pub fn new(
         config: StrategicStageConfig,
         model: ModelParameters,
-        symbols: &[Symbol],
+        symbols: &[(Symbol, CalendarName)],
         network: N,
     ) -> Result<Self, StageConfigError> {
         let mut states = BTreeMap::new();
-        for symbol in symbols {
-            let stream = EventStream::new(&config)?;
+        for (symbol, calendar) in symbols {
+            let stream = EventStream::new(&config, *calendar)?;
             let state = SymbolState { symbol: symbol.clone(), stream, taken: Vec::with_capacity(KEPT) };
             states.insert(symbol.clone(), state);
         }
@@ -187,6 +191,13 @@ impl<N: StrategicNetwork> StrategicEngine<N> {
         Ok(newest.and_then(|index| self.decided(symbol, index)?.decision.tactical_context()))
     }
 
+    /// How far the stage was from its first matrix after one of the newest 65 bars of a symbol; `None` when it was warm
+    /// or the bar is not known.
+    #[must_use]
+    pub fn warm_up(&self, symbol: &Symbol, index: u64) -> Option<WarmUp> {
+        self.symbols.get(symbol)?.at(index)?.warm_up
+    }
+
     /// Finishes the features of the newest bar of a symbol, which only a later decision needs: to be called behind an
     /// answer, so that it does not wait for them (ST-124). Whether and when changes no decision.
     pub fn settle(&mut self, symbol: &Symbol) {
@@ -219,7 +230,8 @@ impl SymbolState {
         let failed = |source| StrategicEngineError::Feature { symbol: self.symbol.clone(), source };
         let event = self.stream.take(bar).map_err(failed)?;
         let newest = self.stream.features().next_index().checked_sub(1);
-        let taken = Taken { bar: *bar, event: event.zip(newest), decided: None };
+        let warm_up = self.stream.features().warm_up();
+        let taken = Taken { bar: *bar, event: event.zip(newest), warm_up, decided: None };
         match self.taken.get_mut(place(index)) {
             Some(old) => *old = taken,
             None => self.taken.push(taken),

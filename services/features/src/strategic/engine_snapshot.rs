@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
+use tradewind_core::calendar::CalendarName;
 use tradewind_core::instrument::Symbol;
 
 use super::decision::{ModelParameters, StrategicNetwork};
@@ -14,7 +15,7 @@ use super::schema::SCHEMA;
 use super::stage::{StageConfigError, StrategicStageConfig};
 
 /// Version of the form of a snapshot; another one is refused.
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
 
 /// Why a snapshot cannot be used; the bars must be read again then.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -28,7 +29,7 @@ pub enum SnapshotError {
     /// The content is none of this version.
     #[error("the snapshot cannot be read or written: {0}")]
     Unreadable(String),
-    /// It was made with other constants, another schema or by another version.
+    /// It was made with other constants, another schema or calendar, or by another version.
     #[error("the snapshot was made for another configuration or by another version")]
     OtherConfiguration,
     /// It holds other symbols.
@@ -80,7 +81,7 @@ impl<N: StrategicNetwork> StrategicEngine<N> {
     pub fn restore(
         config: StrategicStageConfig,
         model: ModelParameters,
-        symbols: &[Symbol],
+        symbols: &[(Symbol, CalendarName)],
         network: N,
         snapshot: &[u8],
     ) -> Result<Self, SnapshotError> {
@@ -97,6 +98,10 @@ impl<N: StrategicNetwork> StrategicEngine<N> {
         if !read.symbols.keys().eq(engine.symbols.keys()) {
             let [found, wanted] = [&read.symbols, &engine.symbols].map(|symbols| symbols.keys().cloned().collect());
             return Err(SnapshotError::OtherSymbols { found, wanted });
+        }
+        let clock = |state: &SymbolState| state.stream.features().clock();
+        if !read.symbols.values().map(clock).eq(engine.symbols.values().map(clock)) {
+            return Err(SnapshotError::OtherConfiguration);
         }
         engine.symbols = read.symbols;
         Ok(engine)

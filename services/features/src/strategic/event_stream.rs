@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::tactical::GapTracker;
 use tradewind_core::bar::Bar;
+use tradewind_core::calendar::CalendarName;
 use tradewind_core::time::Nanos;
 
 use super::candle::Candle;
@@ -33,16 +34,17 @@ pub struct EventStream {
 }
 
 impl EventStream {
-    /// No bars yet.
+    /// No bars yet of a market of this calendar.
     ///
     /// # Errors
     /// [`StageConfigError`] with every violation.
-    pub fn new(config: &StrategicStageConfig) -> Result<Self, StageConfigError> {
+    pub fn new(config: &StrategicStageConfig, calendar: CalendarName) -> Result<Self, StageConfigError> {
         config.validate()?;
         let synergy = config.features.synergy;
         Ok(Self {
             half_hours: (config.bars == BarPlan::HalfHours).then(HalfHours::default),
-            features: StrategicFeatures::new(&config.features, config.bars.clock()).map_err(|error| StageConfigError(error.0))?,
+            features: StrategicFeatures::new(&config.features, config.bars.clock(calendar))
+                .map_err(|error| StageConfigError(error.0))?,
             gaps: GapTracker::new(&config.gaps),
             max_gap_age: u64::from(config.gaps.max_age_bars),
             signals: SignalSource::new(synergy),

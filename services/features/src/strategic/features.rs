@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::warm_up::{Stage, WarmUp};
 use tradewind_core::time::Nanos;
 
 use super::atr::Atr;
@@ -102,6 +103,9 @@ pub enum StrategicFeatureError {
 pub struct StrategicFeatures {
     clock: BarClock,
     gaps: GapConfig,
+    /// Bars of a whole warm-up, and the number of the bar with which the present one began.
+    needed: u64,
+    began: u64,
     atr: Atr,
     mlmi: Mlmi,
     nwrqk: Nwrqk,
@@ -141,6 +145,8 @@ impl StrategicFeatures {
         Ok(Self {
             clock,
             gaps: config.gaps,
+            needed: config.warm_up_bars(),
+            began: 0,
             atr: Atr::new(config.atr.bars),
             mlmi: Mlmi::new(&config.mlmi),
             nwrqk: Nwrqk::new(&config.kernel),
@@ -162,6 +168,18 @@ impl StrategicFeatures {
     #[must_use]
     pub const fn next_index(&self) -> u64 {
         self.taken
+    }
+
+    /// When the bars of this state are due.
+    #[must_use]
+    pub const fn clock(&self) -> BarClock {
+        self.clock
+    }
+
+    /// How far the first matrix is, or the first one after a gap that started the warm-up anew; `None` when warm (ST-18).
+    #[must_use]
+    pub fn warm_up(&self) -> Option<WarmUp> {
+        WarmUp::of(Stage::Strategic, self.taken - self.began, self.needed)
     }
 
     /// Takes the next closed bar and says what is known of it.
@@ -271,6 +289,7 @@ impl StrategicFeatures {
     }
 
     fn restart(&mut self) {
+        self.began = self.taken;
         self.atr.clear();
         self.mlmi.clear();
         self.nwrqk.clear();

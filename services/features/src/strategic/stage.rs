@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use tradewind_core::calendar::CalendarName;
+
 use crate::tactical::{FvgConfig, TacticalConfig};
 
 use super::clock::BarClock;
@@ -22,11 +24,11 @@ pub enum BarPlan {
 }
 
 impl BarPlan {
-    /// When bars of this plan are due (ST-18).
+    /// When bars of this plan are due in a market of this calendar (ST-18).
     #[must_use]
-    pub const fn clock(self) -> BarClock {
+    pub const fn clock(self, calendar: CalendarName) -> BarClock {
         match self {
-            Self::HalfHours => BarClock::Continuous { bar_minutes: 30 },
+            Self::HalfHours => BarClock::half_hours(calendar),
             Self::AsFed => BarClock::Numbered,
         }
     }

@@ -60,7 +60,7 @@ impl Urgency {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum HoldReason {
-    /// Fewer than 80 bars are known (TA-7).
+    /// Too few bars are known for this stage (TA-7) or the strategic one (ST-18).
     WarmingUp,
     /// No synergy context (TA-29).
     NoSynergy,

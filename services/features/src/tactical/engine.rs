@@ -10,11 +10,12 @@ use tradewind_core::time::Nanos;
 
 use super::NetworkError;
 use super::aggregate::{AgentVote, Aggregate, HoldReason, Urgency, aggregate, distributions};
-use super::config::{ConfigError, TacticalConfig};
+use super::config::{ConfigError, TacticalConfig, WARM_UP_BARS};
 use super::features::{FeatureError, FeatureState, HISTORY, Snapshot};
 use super::intent::{confidence_multiplier, levels};
 use super::matrix::{MatrixError, Network, check_matrix};
-use super::synergy::Synergy;
+use super::synergy::{Context, Synergy};
+use crate::warm_up::{Stage, WarmUp};
 
 /// What the networks of one bundle make of one bar (TA-28); field for field the `Decision` of the wire.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -46,6 +47,9 @@ pub struct Decision {
     pub synergy_aligned: bool,
     /// Why not, empty when `execute`: a [`HoldReason`] text, or one that a newer bundle knows.
     pub reason: String,
+    /// Which stage is warming up and how far it is, when that is the reason.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub warm_up: Option<WarmUp>,
     /// Protective stop; 0 unless `execute`.
     pub stop: Ticks,
     /// Take-profit; 0 unless `execute`.
@@ -176,7 +180,7 @@ impl<N: Network> Engine<N> {
     /// # Errors
     /// [`EngineError`]: a bar out of order, rewritten, too old, impossible, or networks that gave no answer.
     /// Nothing is decided then, and asking again is safe.
-    pub fn decide(&mut self, symbol: &Symbol, bar: &Bar, context: Option<Synergy>) -> Result<Decision, EngineError> {
+    pub fn decide(&mut self, symbol: &Symbol, bar: &Bar, context: impl Into<Context>) -> Result<Decision, EngineError> {
         let state = self.symbols.get_mut(symbol).ok_or_else(|| EngineError::UnknownSymbol(symbol.clone()))?;
         take(state, bar)?;
         let slot = bar.index as usize % state.decided.len();
@@ -196,10 +200,13 @@ impl<N: Network> Engine<N> {
         };
         let draft = Draft { bundle: &self.bundle, instrument: &state.instrument, snapshot, config: &self.config };
         let decision = match logits {
-            None => draft.hold(HoldReason::WarmingUp),
+            None => {
+                let warm_up = WarmUp::of(Stage::Tactical, bar.index + 1, WARM_UP_BARS);
+                Decision { warm_up, ..draft.hold(HoldReason::WarmingUp) }
+            }
             Some(logits) => match distributions(&logits, &self.config) {
                 None => draft.hold(HoldReason::NetworkNotFinite),
-                Some(probabilities) => draft.decide(&probabilities, context),
+                Some(probabilities) => draft.decide(&probabilities, context.into()),
             },
         };
         state.decided[slot] = Some(decision.clone());
@@ -247,6 +254,7 @@ impl Draft<'_> {
             urgency: None,
             synergy_aligned: false,
             reason: reason.text().to_owned(),
+            warm_up: None,
             stop: Ticks(0),
             target: Ticks(0),
             confidence_multiplier: 0.0,
@@ -255,9 +263,15 @@ impl Draft<'_> {
     }
 
     /// TA-27 with sizing and levels (TA-30, TA-31).
-    fn decide(&self, probabilities: &[[f64; 3]; 3], synergy: Option<Synergy>) -> Decision {
+    fn decide(&self, probabilities: &[[f64; 3]; 3], context: Context) -> Decision {
+        let (synergy, warm_up) = match context {
+            Context::Synergy(synergy) => (Some(synergy), None),
+            Context::WarmingUp(warm_up) => (None, Some(warm_up)),
+            Context::Quiet => (None, None),
+        };
         let Aggregate { votes, scores, winner, confidence, urgency, synergy_aligned, hold } =
             aggregate(probabilities, synergy.as_ref(), self.config);
+        let hold = warm_up.map_or(hold, |_| Some(HoldReason::WarmingUp));
         let levels = match hold {
             Some(reason) => Err(reason),
             None => self
@@ -273,6 +287,7 @@ impl Draft<'_> {
             scores,
             urgency,
             synergy_aligned,
+            warm_up,
             ..self.hold(HoldReason::HoldVote)
         };
         match levels {

@@ -24,7 +24,7 @@ pub use intent::{Levels, confidence_multiplier, levels, on_tick, scaled_size};
 pub use matrix::{
     AGENTS, COLUMNS, FEATURE_SCHEMA, Logits, Matrix, MatrixError, Network, ROWS, SCHEMA, check_matrix, matrix_from_flat,
 };
-pub use synergy::{Synergy, momentum_rule};
+pub use synergy::{Context, Synergy, momentum_rule};
 
 /// Why networks gave no answer.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]

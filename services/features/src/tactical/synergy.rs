@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::config::TacticalConfig;
 use super::features::RawRow;
+use crate::warm_up::WarmUp;
 
 /// The strategic context of a decision (TA-34).
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -18,6 +19,24 @@ pub struct Synergy {
     pub confidence: f64,
     /// Who says so.
     pub source: String,
+}
+
+/// What the strategic stage says about a bar of the tactical one.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub enum Context {
+    /// It has seen too few of its bars to say anything (ST-18).
+    WarmingUp(WarmUp),
+    /// Nothing that proceeds (TA-29).
+    #[default]
+    Quiet,
+    /// A decision that proceeds (TA-34).
+    Synergy(Synergy),
+}
+
+impl From<Option<Synergy>> for Context {
+    fn from(synergy: Option<Synergy>) -> Self {
+        synergy.map_or(Self::Quiet, Self::Synergy)
+    }
 }
 
 /// The baseline named `Momentum`: follow the last five bars when volume supports them.

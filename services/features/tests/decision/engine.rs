@@ -5,6 +5,7 @@ use std::rc::Rc;
 use std::sync::LazyLock;
 
 use tradewind_core::bar::Bar;
+use tradewind_core::calendar::CalendarName;
 use tradewind_core::instrument::{Instrument, Symbol, Ticks};
 use tradewind_core::money::Money;
 use tradewind_core::time::Nanos;
@@ -41,6 +42,11 @@ fn spx() -> Symbol {
     "SPX".to_owned().try_into().unwrap()
 }
 
+/// A market that never closes.
+fn listed() -> (Symbol, CalendarName) {
+    (spx(), CalendarName::AroundTheClock)
+}
+
 /// Small samples of the discrepancy, which is most of the work of a bar and none of the engine's.
 fn config(bars: BarPlan) -> StrategicStageConfig {
     let mut config = StrategicStageConfig { bars, ..StrategicStageConfig::default() };
@@ -56,7 +62,7 @@ fn first_matrix() -> u64 {
 fn engine(bars: BarPlan, answer: fn(f32) -> Result<Logits, NetworkError>) -> (StrategicEngine<Agree>, Rc<Cell<usize>>) {
     let network = Agree { asked: Rc::default(), answer };
     let asked = Rc::clone(&network.asked);
-    (StrategicEngine::new(config(bars), ModelParameters::default(), &[spx()], network).unwrap(), asked)
+    (StrategicEngine::new(config(bars), ModelParameters::default(), &[listed()], network).unwrap(), asked)
 }
 
 /// Recorded daily bars, in ticks of 0.01.
@@ -143,14 +149,14 @@ fn a_restart_changes_no_decision() {
 /// A restart from a snapshot, at any bar, equals never having stopped: the same state byte for byte, the same decisions.
 #[test]
 fn a_snapshot_continues_the_engine() {
-    let restore = |stage: StrategicStageConfig, symbols: &[Symbol], bytes: &[u8]| {
+    let restore = |stage: StrategicStageConfig, symbols: &[(Symbol, CalendarName)], bytes: &[u8]| {
         StrategicEngine::restore(stage, ModelParameters::default(), symbols, Agree { asked: Rc::default(), answer: agree }, bytes)
     };
     for (bars, stop) in [(five_minutes(2_000), 1_300), (five_minutes(300), 20)] {
         let (mut lived, _) = engine(BarPlan::HalfHours, agree);
         bars[..stop].iter().for_each(|bar| drop(lived.decide(&spx(), bar).unwrap()));
         let bytes = lived.snapshot().unwrap();
-        let mut restored = restore(config(BarPlan::HalfHours), &[spx()], &bytes).unwrap();
+        let mut restored = restore(config(BarPlan::HalfHours), &[listed()], &bytes).unwrap();
         assert_eq!(restored.snapshot().unwrap(), bytes);
         for bar in &bars[stop.saturating_sub(65)..] {
             assert_eq!(restored.context(&spx(), bar).unwrap(), lived.context(&spx(), bar).unwrap());
@@ -161,26 +167,31 @@ fn a_snapshot_continues_the_engine() {
     let (mut daily, _) = engine(BarPlan::AsFed, agree);
     DAILY[..3_000].iter().for_each(|bar| daily.warm(&spx(), bar).unwrap());
     let bytes = daily.snapshot().unwrap();
-    let mut restored = restore(config(BarPlan::AsFed), &[spx()], &bytes).unwrap();
+    let mut restored = restore(config(BarPlan::AsFed), &[listed()], &bytes).unwrap();
     for index in 2_935..3_600 {
         assert_eq!(restored.decide(&spx(), &DAILY[index]).unwrap(), LIVED[index], "bar {index}");
     }
 
     // What is not exactly this state is refused by name; thresholds are no part of it.
-    let refused = |stage, symbols: &[Symbol], bytes: &[u8]| restore(stage, symbols, bytes).unwrap_err();
+    let refused = |stage, symbols: &[(Symbol, CalendarName)], bytes: &[u8]| restore(stage, symbols, bytes).unwrap_err();
     let stage = || config(BarPlan::AsFed);
     for at in [0, 64, 65, bytes.len() / 2, bytes.len() - 1] {
         let mut damaged = bytes.clone();
         damaged[at] ^= 1;
-        assert_eq!(refused(stage(), &[spx()], &damaged), SnapshotError::Damaged, "byte {at}");
+        assert_eq!(refused(stage(), &[listed()], &damaged), SnapshotError::Damaged, "byte {at}");
     }
-    assert_eq!(refused(stage(), &[spx()], b""), SnapshotError::Damaged);
-    assert_eq!(refused(config(BarPlan::HalfHours), &[spx()], &bytes), SnapshotError::OtherConfiguration);
+    assert_eq!(refused(stage(), &[listed()], b""), SnapshotError::Damaged);
+    assert_eq!(refused(config(BarPlan::HalfHours), &[listed()], &bytes), SnapshotError::OtherConfiguration);
     let other: Symbol = "IXIC".to_owned().try_into().unwrap();
-    assert!(matches!(refused(stage(), &[other], &bytes), SnapshotError::OtherSymbols { .. }));
+    assert!(matches!(refused(stage(), &[(other, CalendarName::AroundTheClock)], &bytes), SnapshotError::OtherSymbols { .. }));
+    let elsewhere = [(spx(), CalendarName::Xnys)];
+    assert!(restore(stage(), &elsewhere, &bytes).is_ok(), "bars as fed have no hours");
+    let (half_hours, _) = engine(BarPlan::HalfHours, agree);
+    let bytes_of_half_hours = half_hours.snapshot().unwrap();
+    assert_eq!(refused(config(BarPlan::HalfHours), &elsewhere, &bytes_of_half_hours), SnapshotError::OtherConfiguration);
     let mut stricter = stage();
     stricter.decision.confidence_threshold = 0.9;
-    assert!(restore(stricter, &[spx()], &bytes).is_ok());
+    assert!(restore(stricter, &[listed()], &bytes).is_ok());
 }
 
 /// ST-130: asking again gives the stored decision without the networks; bars of long ago, rewritten bars, holes and
@@ -222,8 +233,8 @@ fn engine_at(bars: &[Bar], index: usize) -> Option<u64> {
 fn half_hours_feed_the_features() {
     let bars = five_minutes(30_000);
     let stage = config(BarPlan::HalfHours);
-    let mut stream = EventStream::new(&stage).unwrap();
-    let mut features = StrategicFeatures::new(&stage.features, BarPlan::HalfHours.clock()).unwrap();
+    let mut stream = EventStream::new(&stage, CalendarName::AroundTheClock).unwrap();
+    let mut features = StrategicFeatures::new(&stage.features, BarPlan::HalfHours.clock(CalendarName::AroundTheClock)).unwrap();
     let (mut half_hours, mut events, mut within) = (HalfHours::default(), 0, 0);
     for (index, bar) in bars.iter().enumerate() {
         let event = stream.push(bar).unwrap();
@@ -331,8 +342,8 @@ where
 fn a_faulty_stage_is_refused() {
     let wrong = StrategicStageConfig { context_bars: 99, ..config(BarPlan::AsFed) };
     let network = Agree { asked: Rc::default(), answer: agree };
-    let error = StrategicEngine::new(wrong, ModelParameters::default(), &[spx()], network).unwrap_err();
+    let error = StrategicEngine::new(wrong, ModelParameters::default(), &[listed()], network).unwrap_err();
     assert_eq!(error.to_string(), "strategic stage: contextBars is 99, it must be 0 to 64");
     let first = StrategicFeatureError::Order { expected: 0, found: 1 };
-    assert_eq!(EventStream::new(&config(BarPlan::AsFed)).unwrap().push(&DAILY[1]), Err(first));
+    assert_eq!(EventStream::new(&config(BarPlan::AsFed), CalendarName::AroundTheClock).unwrap().push(&DAILY[1]), Err(first));
 }

@@ -8,6 +8,7 @@
     clippy::float_cmp
 )]
 
+mod calendars;
 mod engine;
 mod outcome;
 #[path = "../features/recorded.rs"]

@@ -1,8 +1,8 @@
 //! Once warm, a bar allocates nothing; nor does a decision's context.
 
+use tradewind_core::calendar::CalendarName;
 use tradewind_core::instrument::{Lots, Ticks};
 use tradewind_core::money::Money;
-use tradewind_core::session::{SessionCalendar, SessionConfig};
 use tradewind_core::side::Side;
 use tradewind_core::time::Nanos;
 use tradewind_features::execution_context::{Equity, MarketState, PortfolioState, TradeSignal, critic_market, execution_context};
@@ -67,7 +67,7 @@ fn tactical_bars_allocate_nothing() {
 /// EX-6: a context of each decision, the calendar's time zone included.
 #[test]
 fn execution_contexts_allocate_nothing() {
-    let calendar = SessionCalendar::new(&SessionConfig::default()).unwrap();
+    let calendar = CalendarName::Xnys.calendar();
     let mut minutes = Microstructure::default();
     let bars = daily("SPX");
     let (warm, rest) = bars.split_at(21);
@@ -89,7 +89,7 @@ fn execution_contexts_allocate_nothing() {
             let minute = minutes.push(bar, 0.25).unwrap();
             let market = MarketState { best_bid: Ticks(100), best_ask: Ticks(101), depth: None, minute };
             let signal = TradeSignal { at: bar.close_time, ..signal };
-            let context = execution_context(&signal, &market, &portfolio, &calendar, bar.close_time, Equity::Required).unwrap();
+            let context = execution_context(&signal, &market, &portfolio, calendar, bar.close_time, Equity::Required).unwrap();
             std::hint::black_box(critic_market(&context));
         }
     });

@@ -2,9 +2,9 @@
 
 use proptest::prelude::*;
 use tradewind_core::bar::Bar;
+use tradewind_core::calendar::CalendarName;
 use tradewind_core::instrument::{Lots, Ticks};
 use tradewind_core::money::Money;
-use tradewind_core::session::{SessionCalendar, SessionConfig};
 use tradewind_core::side::Side;
 use tradewind_core::time::Nanos;
 use tradewind_features::execution_context::{self, Equity, MarketState, PortfolioState, TradeSignal, execution_context};
@@ -283,7 +283,7 @@ proptest! {
         units in [1..i64::MAX, -1_000..1_000_000_000_i64, -1_000..1_000_000_000, 0..1_000_000_000],
     ) {
         let ask = bid.saturating_add(spread);
-        let calendar = SessionCalendar::new(&SessionConfig::default()).unwrap();
+        let calendar = CalendarName::Xnys.calendar();
         let side = Side::from_sign(position);
         let signal = TradeSignal { side, confidence: f[0], synergy_strength: Some(f[1]), urgency: Some(f[2]), at: Nanos(now.min(at)) };
         let minute = MicrostructureReading { volume_ratio: Some(f[3]), spread_ratio: None, volatility: Some(f[4]) };
@@ -293,7 +293,7 @@ proptest! {
             equity: Some(equity), available_margin, unrealised, position: Lots(position), position_limit: Some(Lots(limit)), var,
             var_limit: equity,
         };
-        if let Ok(context) = execution_context(&signal, &market, &portfolio, &calendar, Nanos(now), Equity::Required) {
+        if let Ok(context) = execution_context(&signal, &market, &portfolio, calendar, Nanos(now), Equity::Required) {
             prop_assert!(context.to_f32().iter().all(|value| value.is_finite()));
             for (value, [least, most]) in context.values().iter().zip(context.schema().ranges) {
                 prop_assert!((least..=most).contains(value));

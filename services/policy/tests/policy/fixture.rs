@@ -77,6 +77,7 @@ pub(crate) fn decision(bundle: &str, symbol: &Symbol, bar: &Bar, flip: bool) -> 
         urgency: None,
         synergy_aligned: true,
         reason: if acts { String::new() } else { "hold_vote".to_owned() },
+        warm_up: None,
         stop: level(-600),
         target: level(900),
         confidence_multiplier: if acts { 1.0 } else { 0.0 },

@@ -66,6 +66,7 @@ fn status(error: &RiskError) -> Status {
         | RiskError::OtherAccount { .. }
         | RiskError::UnknownSymbol { .. }
         | RiskError::TooMany { .. }
+        | RiskError::Ahead { .. }
         | RiskError::Message(_)
         | RiskError::Instrument(_) => Status::invalid_argument(text),
     }

@@ -1,6 +1,7 @@
 //! Recorded bars of 2007 to 2009: a position within its limits meets a fall that no limit on sizes can stop.
 
 use crate::desk::{DAY, OWNER, claim, owner, policy};
+use tradewind_core::calendar::CalendarName;
 use tradewind_core::time::Nanos;
 use tradewind_crds::samples;
 use tradewind_journal::MemoryLog;
@@ -23,7 +24,7 @@ fn closes(symbol: &str) -> Vec<(String, i64)> {
 fn account() -> AccountConfig {
     let mut indices = policy(OWNER, FeedKind::Replay, &["SPX", "IXIC"]);
     indices.instruments.iter_mut().for_each(|instrument| instrument.tick = "0.01".parse().unwrap());
-    AccountConfig { account: "paper-1".into(), calendar: None, policies: vec![indices] }
+    AccountConfig { account: "paper-1".into(), calendar: CalendarName::default(), policies: vec![indices] }
 }
 
 fn bar(symbol: &str, sequence: u64, day: i64, price: i64) -> SequencedBar {

@@ -1,5 +1,6 @@
 //! A gate with two policies, and messages for it.
 
+use tradewind_core::calendar::CalendarName;
 use tradewind_core::time::Nanos;
 use tradewind_crds::{RiskProfileSpec, samples};
 use tradewind_journal::MemoryLog;
@@ -34,7 +35,7 @@ pub(crate) fn policy(name: &str, kind: FeedKind, symbols: &[&str]) -> PolicyConf
 /// `indices` trades SPX and NDX, `others` DAX.
 pub(crate) fn account(kind: FeedKind) -> AccountConfig {
     let policies = vec![policy(OWNER, kind, &["SPX", "NDX"]), policy(OTHER, kind, &["DAX"])];
-    AccountConfig { account: "paper-1".into(), calendar: None, policies }
+    AccountConfig { account: "paper-1".into(), calendar: CalendarName::default(), policies }
 }
 
 pub(crate) fn owner(policy: &str, epoch: u64) -> Option<v1::Owner> {

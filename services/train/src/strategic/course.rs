@@ -1,6 +1,6 @@
 //! What strategic networks do along recorded bars: the engine of the cluster, without the cluster.
 
-use tradewind_core::instrument::Symbol;
+use tradewind_core::calendar::CalendarName;
 use tradewind_features::strategic::decision::{ModelParameters, StrategicNetwork};
 use tradewind_features::strategic::{Decided, StageConfigError, StrategicEngine, StrategicEngineError, StrategicStageConfig};
 use tradewind_features::tactical::Synergy;
@@ -37,7 +37,8 @@ pub fn follow(
     model: &ModelParameters,
     network: impl StrategicNetwork,
 ) -> Result<Course, CourseError> {
-    let symbols: Vec<Symbol> = series.iter().map(|one| one.instrument.symbol.clone()).collect();
+    let calendar = CalendarName::AroundTheClock;
+    let symbols: Vec<_> = series.iter().map(|one| (one.instrument.symbol.clone(), calendar)).collect();
     let mut engine = StrategicEngine::new(stage.clone(), model.clone(), &symbols, network)?;
     let mut course = Course::default();
     for one in series {

@@ -1,6 +1,7 @@
 //! From bars to what a strategic policy learns from: its inputs, and the reward of each of its three actions.
 
 use crate::strategic::learning::{Outcome, PnlScale, Reward, RewardConfig};
+use tradewind_core::calendar::CalendarName;
 use tradewind_core::time::Nanos;
 use tradewind_features::strategic::decision::{Action, volatility_adjustment};
 use tradewind_features::strategic::{
@@ -57,7 +58,7 @@ pub fn collect(
     let mut samples = Vec::new();
     for (stream, one) in (CONTEXT_STREAM..).zip(series) {
         let mut dice = Dice::new(seed, stream);
-        let mut events = EventStream::new(stage)?;
+        let mut events = EventStream::new(stage, CalendarName::AroundTheClock)?;
         let Some(mut scale) = PnlScale::new(PRIOR_DEVIATION) else { continue };
         for (now, bar) in one.bars.iter().enumerate() {
             let event = events.push(bar)?;

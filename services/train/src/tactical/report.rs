@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use tradewind_core::calendar::SessionId;
 use tradewind_core::instrument::Instrument;
 use tradewind_core::money::Money;
 use tradewind_core::side::Side;
@@ -110,7 +111,7 @@ pub fn run(
     let Terms { starting_equity, base_notional, fills, .. } = *terms;
     let mut book = ShadowBook::new(ShadowConfig { starting_equity, base_notional, fills });
     let mut figures = Figures::default();
-    let mut daily: BTreeMap<i64, f64> = BTreeMap::new();
+    let mut daily: BTreeMap<SessionId, f64> = BTreeMap::new();
     for (one, contexts) in series.iter().zip(contexts) {
         let symbol = &one.instrument.symbol;
         for (bar, context) in one.bars.iter().zip(contexts).take_while(|(bar, _)| bar.close_time <= until) {
@@ -119,7 +120,7 @@ pub fn run(
                 continue;
             }
             let booked = book.on_bar(&one.instrument, bar)?;
-            *daily.entry(bar.close_time.session_day()).or_default() += booked.net_bps;
+            *daily.entry(SessionId::around_the_clock(bar.close_time)).or_default() += booked.net_bps;
             let decision = engine.decide(symbol, bar, context.clone())?;
             figures.bars += 1;
             figures.with_context += u64::from(context.is_some());
