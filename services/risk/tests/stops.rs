@@ -6,7 +6,8 @@ use tradewind_crds::risk_profile::HaltMode;
 use tradewind_crds::{RiskProfileSpec, samples};
 use tradewind_journal::MemoryLog;
 use tradewind_risk::stops::halt::HaltAsk;
-use tradewind_risk::{Engine, Record};
+use tradewind_risk::{Arrival, Engine, Record};
+use tradewind_wire::bus::SequencedBar;
 use tradewind_wire::v1;
 
 const HOUR: i64 = 3_600_000_000_000;
@@ -17,65 +18,76 @@ fn spec() -> RiskProfileSpec {
     samples::profile("main", "paper-1").spec
 }
 
-fn one() -> Option<v1::Money> {
-    Some(v1::Money { units: 1, nanos: 0 })
+fn owner() -> Option<v1::Owner> {
+    Some(v1::Owner { account: "paper-1".into(), policy: "indices".into(), epoch: 1, acknowledged: u64::MAX })
 }
 
 fn started(journal: &str, log: &MemoryLog<Record>) -> Engine {
     let mut engine = Engine::open_as("paper-1", journal, Box::new(log.clone())).unwrap();
     engine.apply_profile(1, &spec()).unwrap();
-    engine.acquire(&v1::AcquireRequest { account: "paper-1".into(), policy: "indices".into(), last_token: 0 }).unwrap();
+    let account = serde_json::json!({"account": "paper-1", "policies": [{
+        "policy": "indices", "feed": "default", "feedKind": "Replay",
+        "venue": {"spreadBps": 0, "feeBps": 0, "seed": 1, "partialFillBps": 0, "latencyMs": 0},
+        "instruments": [{"symbol": "SPX", "pointValue": "1", "tick": "1", "lot": "1"}],
+    }]});
+    engine.apply_account(&serde_json::from_value(account).unwrap()).unwrap();
+    let (account, policy, claim) = ("paper-1".to_owned(), "indices".to_owned(), "first".to_owned());
+    engine.acquire(&v1::AcquireRequest { account, policy, last_epoch: 0, claim }).unwrap();
     engine
 }
 
-/// A mark of SPX, and a fill before it when `lots` is not 0.
-fn mark(engine: &mut Engine, sequence: u64, at: i64, price: i64, lots: i64) -> v1::RiskState {
-    let fill = v1::FillEvent {
-        order_id: "a".into(),
-        fill_number: 1,
+/// A bar of half an hour at one price that closes at `at`.
+fn meet(engine: &mut Engine, sequence: u64, at: i64, price: i64) -> v1::RiskState {
+    let nanos = price * 1_000_000_000;
+    let bar = v1::Bar {
         symbol: "SPX".into(),
-        lots,
-        price_ticks: price,
-        fee: Some(v1::Money::default()),
-        event_time_ns: at,
+        index: sequence,
+        open_time_ns: at - HOUR / 2,
+        close_time_ns: at,
+        open_nanos: nanos,
+        high_nanos: nanos,
+        low_nanos: nanos,
+        close_nanos: nanos,
+        volume: 1.0,
     };
-    let mark = v1::MarkEvent {
-        symbol: "SPX".into(),
-        price_ticks: price,
-        event_time_ns: at,
-        point_value: one(),
-        tick: one(),
-        lot: one(),
-    };
-    let report = v1::AccountReport {
-        account: "paper-1".into(),
-        fencing_token: 1,
-        sequence,
-        fills: if lots == 0 { vec![] } else { vec![fill] },
-        mark: Some(mark),
-        closed_order_ids: vec![],
-        session_time_ns: at,
-    };
-    engine.report(&report).unwrap()
+    let own = SequencedBar { sequence, arrived: Nanos(at), bar };
+    let ask = v1::MeetRequest { owner: owner(), symbol: "SPX".into(), sequence };
+    loop {
+        let reply = engine.meet(&ask, Some(&own)).unwrap();
+        if reply.done {
+            return reply.state.unwrap();
+        }
+    }
 }
 
-fn denial(engine: &mut Engine, id: &str, at: i64) -> String {
-    let order = v1::OrderProposal {
-        order_id: id.into(),
-        account: "paper-1".into(),
-        fencing_token: 1,
+fn place(engine: &mut Engine, id: &str, lots: i64, price: i64) -> v1::OrderVerdict {
+    let order = v1::NewOrder {
+        order_id: format!("indices/{id}"),
         symbol: "SPX".into(),
-        lots: 1,
-        price_ticks: 1_000,
-        reference_price_ticks: 1_000,
-        reduce_only: false,
-        event_time_ns: at,
-        data_time_ns: at,
-        point_value: one(),
-        tick: one(),
-        lot: one(),
+        lots,
+        kind: v1::OrderKind::Limit.into(),
+        price_ticks: price,
+        immediate_or_cancel: true,
+        ..Default::default()
     };
-    engine.check_order(&order).unwrap().denial
+    let request = v1::PlaceRequest { owner: owner(), orders: vec![order] };
+    engine.place(&request, Arrival::default()).unwrap().verdicts[0].clone()
+}
+
+/// A mark of SPX, and a fill at it when `lots` is not 0.
+fn mark(engine: &mut Engine, sequence: u64, at: i64, price: i64, lots: i64) -> v1::RiskState {
+    if lots != 0 {
+        meet(engine, 2 * sequence, at - HOUR / 2, price);
+        for half in 0..2 {
+            let verdict = place(engine, &format!("fill-{half}"), lots / 2, price);
+            assert!(verdict.allowed, "{}", verdict.message);
+        }
+    }
+    meet(engine, 2 * sequence + 1, at, price)
+}
+
+fn denial(engine: &mut Engine, id: &str) -> String {
+    place(engine, id, 1, 1_000).denial
 }
 
 fn direct(reason: &str) -> v1::HaltNowRequest {
@@ -92,7 +104,7 @@ fn k1_applying_the_manifest_again_does_not_start_trading() {
     assert!(id.starts_with("halt-2-"), "{id}");
     engine.apply_profile(3, &spec()).unwrap();
     assert_eq!((engine.state().state.as_str(), engine.status().halt_id.as_str()), ("ReduceOnly", id.as_str()));
-    assert_eq!(denial(&mut engine, "b", DAY + HOUR), "halted");
+    assert_eq!(denial(&mut engine, "b"), "halted");
     drop(engine);
     let mut engine = Engine::reopen(Box::new(log)).unwrap();
     engine.apply_profile(3, &spec()).unwrap();
@@ -183,7 +195,7 @@ fn r6_a_loss_beyond_the_daily_limit_holds_until_the_next_session() {
     assert_eq!(mark(&mut engine, 2, DAY + 2 * HOUR, 924, 0).state, "ReduceOnly", "-304 bps of 300");
     let back = mark(&mut engine, 3, DAY + 3 * HOUR, 1_000, 0);
     assert_eq!((back.state.as_str(), back.daily_pnl_bps), ("ReduceOnly", 0), "the price came back within the session");
-    assert_eq!(denial(&mut engine, "b", DAY + 3 * HOUR), "daily_loss");
+    assert_eq!(denial(&mut engine, "b"), "daily_loss");
     drop(engine);
     let mut engine = Engine::reopen(Box::new(log)).unwrap();
     assert_eq!(engine.state().state, "ReduceOnly", "after a restart too");

@@ -32,6 +32,10 @@ fn tighter_acts_at_once_and_looser_waits() {
     assert_eq!((status.observed_generation, status.pending_loosening.len()), (3, 16));
     assert!(status.effective_limits_json.contains("\"maxOrderNotional\":\"100000\""));
     desk.engine.apply_profile(4, &RiskProfileSpec { approved_loosening: status.pending_loosening, ..back }).unwrap();
+    assert_eq!(desk.code(limit("indices/soaks", "SPX", 101, 1_000)), "order_notional", "approved, and it soaks");
+    for _ in 0..2 {
+        desk.marked("SPX", 1_000);
+    }
     assert!(desk.place(limit("indices/c", "SPX", 101, 1_000)).allowed);
     assert_eq!(desk.engine.status().pending_loosening, "");
 }
