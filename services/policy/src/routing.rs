@@ -60,8 +60,8 @@ mod tests {
             // four standard deviations of a binomial share at most 283
             assert!(driven.abs_diff(expected) <= 283, "weight {weight}: {driven} of 20000 sessions");
         }
-        assert!((0..20_000).all(|day| !candidate_drives("indices", "SPX", day, 2, 0)));
-        assert!((0..20_000).all(|day| candidate_drives("indices", "SPX", day, 2, FULL_WEIGHT_BPS)));
+        assert!((0..20_000).all(|day| !candidate_drives("indices", "SPX", SessionId(day), 2, 0)));
+        assert!((0..20_000).all(|day| candidate_drives("indices", "SPX", SessionId(day), 2, FULL_WEIGHT_BPS)));
     }
 
     #[test]
