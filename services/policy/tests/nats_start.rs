@@ -120,6 +120,7 @@ async fn start(server: &NatsServer, data: &Path, start_at: StartAt) -> Process {
         security: Security::PlaintextLoopback,
         listen,
         http,
+        readiness: tradewind_wire::probes::Readiness::new(),
     };
     let wanted = Wanted { control: PAPER, routing: Routing::fixed(STABLE), generation: 1 };
     let (sender, receiver) = watch::channel(Some(wanted));
