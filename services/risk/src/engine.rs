@@ -14,11 +14,11 @@ use tradewind_wire::v1;
 
 use crate::error::RiskError;
 use crate::limits::TradingState;
+use crate::messages;
 use crate::record::{CancelRecord, Record};
 use crate::state::State;
 use crate::stops::halt::HaltAsk;
 use crate::venues::Venues;
-use crate::{messages, orders};
 
 /// Most orders that one cancellation may name.
 const MOST_CANCELLED: usize = 64;
@@ -427,7 +427,7 @@ impl Engine {
         }
         let policies: Vec<String> = self.state.listings.policies.keys().cloned().collect();
         for policy in policies {
-            let entries = orders::entries(&self.state.reservations, &policy);
+            let entries = self.state.reservations.entries_of(&policy);
             self.take_back(&policy, entries, Vec::new(), &reason)?;
         }
         self.write()

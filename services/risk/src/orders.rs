@@ -1,14 +1,14 @@
 //! Orders at the gate: checked, journaled and handed to the venue in one step.
 
 use tradewind_core::instrument::{Instrument, Ticks};
-use tradewind_core::orders::{Order, OrderId};
+use tradewind_core::orders::Order;
 use tradewind_core::time::Nanos;
 use tradewind_wire::bus::FeedKind;
 use tradewind_wire::v1;
 
 use crate::engine::{Engine, Proven};
 use crate::error::RiskError;
-use crate::limits::{Denial, Proposal, Reservations};
+use crate::limits::{Denial, Proposal};
 use crate::listing::Mark;
 use crate::messages;
 use crate::record::{CheckRecord, Record};
@@ -33,13 +33,6 @@ impl Arrival {
     pub const fn at(now: Nanos) -> Self {
         Self { came_at: now, now }
     }
-}
-
-/// Ids of a policy's working orders that may open a position.
-pub(crate) fn entries(reservations: &Reservations, policy: &str) -> Vec<OrderId> {
-    let ours = |id: &str| id.strip_prefix(policy).is_some_and(|rest| rest.starts_with('/'));
-    let open = reservations.iter().filter(|(id, open)| !open.reduce_only && ours(id));
-    open.map(|(id, _)| OrderId::from_text(id.clone())).collect()
 }
 
 impl Engine {

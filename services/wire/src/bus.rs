@@ -2,6 +2,7 @@
 
 mod feed;
 mod follower;
+mod kind;
 
 use std::time::Duration;
 
@@ -11,8 +12,9 @@ use tokio_util::sync::CancellationToken;
 use crate::client::chain;
 use crate::tls::TlsFiles;
 
-pub use feed::{Feed, FeedKind, FeedName, Followed, Head, PendingPublish, Published, SequencedBar, StreamIdentity};
+pub use feed::{Feed, FeedName, Followed, Head, PendingPublish, Published, SequencedBar, StreamIdentity};
 pub use follower::Follower;
+pub use kind::FeedKind;
 
 /// Requests to the server give up after this time.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(3);

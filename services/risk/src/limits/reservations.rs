@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, VecDeque};
 use serde::{Deserialize, Serialize};
 
 use tradewind_core::instrument::{Lots, Symbol, Ticks};
+use tradewind_core::orders::OrderId;
 use tradewind_core::time::Nanos;
 
 /// Length of the window in which orders are counted.
@@ -92,6 +93,14 @@ impl Reservations {
     #[must_use]
     pub fn holds(&self, order_id: &str) -> bool {
         self.open.contains_key(order_id)
+    }
+
+    /// Ids of a policy's working orders that may open a position.
+    #[must_use]
+    pub fn entries_of(&self, policy: &str) -> Vec<OrderId> {
+        let ours = |id: &str| id.strip_prefix(policy).is_some_and(|rest| rest.starts_with('/'));
+        let open = self.open.iter().filter(|(id, open)| !open.reduce_only && ours(id));
+        open.map(|(id, _)| OrderId::from_text(id.clone())).collect()
     }
 
     /// Open reservations, by order id.

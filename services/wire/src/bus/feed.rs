@@ -16,16 +16,6 @@ use crate::admission::{Quarantined, Reason};
 use crate::client::chain;
 use crate::v1;
 
-/// Whether the bars of a feed are of now.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
-pub enum FeedKind {
-    /// They come as they close: what is ahead of the clock is quarantined, what is old is not traded (ruling 18).
-    #[default]
-    Live,
-    /// They are recorded: their time has nothing to do with the clock on the wall.
-    Replay,
-}
-
 /// Name of a feed: `[a-z][a-z0-9-]{0,31}`.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
