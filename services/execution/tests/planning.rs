@@ -1,4 +1,5 @@
 //! Execution plans: the actors propose, every bound lowers.
+#![allow(clippy::unwrap_used, clippy::expect_used)]
 
 use proptest::prelude::*;
 use tradewind_core::instrument::{Instrument, Lots, Ticks};

@@ -14,6 +14,21 @@ use crate::record::{MetRecord, Record};
 const MOST_AHEAD: i64 = 5_000_000_000;
 
 impl Engine {
+    /// The feed from which the bar of a request is to be read; `None` when it was met already or comes by itself.
+    ///
+    /// # Errors
+    /// As [`Engine::meet`]: nothing is read for a caller who does not own the policy's orders.
+    pub fn awaited(&mut self, request: &v1::MeetRequest) -> Result<Option<FeedName>, RiskError> {
+        let proven = self.owner(request.owner.as_ref())?;
+        let named = self.state.listings.symbols.iter().find(|(symbol, _)| symbol.as_str() == request.symbol);
+        let Some((_, listing)) = named.filter(|(_, listing)| listing.policy == proven.policy) else {
+            return Err(RiskError::UnknownSymbol { symbol: request.symbol.clone(), policy: proven.policy });
+        };
+        let met = listing.met.is_some_and(|met| request.sequence <= met.sequence);
+        let feed = self.feed_of(&proven.policy).filter(|(_, kind)| *kind == FeedKind::Replay && !met);
+        Ok(feed.map(|(feed, _)| feed))
+    }
+
     /// Lets the venue of the caller's policy meet a bar of the gate's own feed, in two steps when something trades at its
     /// open, because the position is to be protected within the bar. A bar that was met already changes nothing.
     ///

@@ -1,5 +1,6 @@
 //! The engine: the resources in, questions in messages, answers from memory, changes through the journal.
 
+use tradewind_core::calendar::CalendarName;
 use tradewind_core::instrument::Symbol;
 use tradewind_core::orders::OrderId;
 use tradewind_core::time::Nanos;
@@ -50,6 +51,8 @@ pub(crate) struct Proven {
     pub(crate) kind: FeedKind,
     /// Number of the newest event of its venue.
     pub(crate) booked: u64,
+    /// Whether the resources still name the policy.
+    pub(crate) present: bool,
 }
 
 impl Engine {
@@ -163,6 +166,11 @@ impl Engine {
         Ok(v1::HaltNowReply { halt_id: self.see_halt(&ask, at)? })
     }
 
+    /// Notes that what the resources say about the account cannot be read; what was in force before stays.
+    pub fn refuse_account(&mut self, reason: &str) {
+        reason.clone_into(&mut self.invalid_account);
+    }
+
     /// Notes that a generation cannot be used; the limits before it stay in force.
     pub fn refuse_profile(&mut self, generation: i64, reason: &str) {
         self.invalid_profile = format!("generation {generation} is not in force: {reason}");
@@ -192,6 +200,10 @@ impl Engine {
         };
         let mut found = self.state.listings.contradictions(config, is_flat);
         let guarded = &self.state.account_name;
+        let known = self.state.configured.as_ref().map(|known| known.calendar).filter(|known| *known != CalendarName::default());
+        if let Some(known) = known.filter(|known| *known != config.calendar) {
+            found.push(format!("the calendar of the account is {known} and may be set once"));
+        }
         if config.account != *guarded {
             found.push(format!("account '{}': this service guards account '{guarded}'", config.account));
         }
@@ -205,7 +217,37 @@ impl Engine {
             return Ok(());
         }
         self.venues.configure(config);
-        self.record(record)
+        self.stage(record)?;
+        self.take_back_unlisted()?;
+        self.flush()
+    }
+
+    /// Entries of instruments that the resources do not name any more.
+    fn take_back_unlisted(&mut self) -> Result<(), RiskError> {
+        let listings = &self.state.listings;
+        let gone = |symbol: &Symbol| {
+            let listing = listings.symbols.get(symbol)?;
+            let traded = listing.present && listings.policies.get(&listing.policy).is_some_and(|policy| policy.present);
+            (!traded).then(|| listing.policy.clone())
+        };
+        let entries = self.state.reservations.iter().filter(|(_, open)| !open.reduce_only);
+        let entries = entries.filter_map(|(id, open)| Some((gone(&open.symbol)?, OrderId::from_text(id.clone()))));
+        for (policy, order_id) in entries.collect::<Vec<_>>() {
+            self.take_back(&policy, vec![order_id], Vec::new(), "the resources do not name the instrument any more")?;
+        }
+        Ok(())
+    }
+
+    /// Whether a policy has something at a venue: a position or a working order.
+    fn is_engaged(&self, policy: &str) -> bool {
+        let ours = |symbol: &Symbol| self.state.listings.symbols.get(symbol).is_some_and(|listing| listing.policy == policy);
+        let held = |account: &tradewind_core::account::Account| {
+            account.positions().any(|one| one.lots.0 != 0 && ours(&one.instrument.symbol))
+        };
+        let met_in_part = |listing: &crate::listing::Listing| listing.policy == policy && listing.open.is_some();
+        self.state.listings.symbols.values().any(met_in_part)
+            || self.state.account.as_ref().is_some_and(held)
+            || self.state.reservations.iter().any(|(_, open)| ours(&open.symbol))
     }
 
     /// Gives the orders of a policy to a process: an epoch above every earlier one of that policy.
@@ -313,11 +355,18 @@ impl Engine {
         }
     }
 
+    /// Whether the resources have ever said who trades the account.
+    #[must_use]
+    pub const fn is_configured(&self) -> bool {
+        self.state.configured.is_some()
+    }
+
     /// Feeds of the account, whether each is recorded, and the newest bar of it that was met.
     #[must_use]
     pub fn feeds(&self) -> Vec<(FeedName, FeedKind, u64)> {
         let mut feeds: Vec<(FeedName, FeedKind, u64)> = Vec::new();
-        for policy in self.state.listings.policies.values().filter(|policy| policy.present) {
+        let followed = |(name, policy): &(&String, &crate::listing::Policy)| policy.present || self.is_engaged(name);
+        for (_, policy) in self.state.listings.policies.iter().filter(followed) {
             let met = |(_, listing): (_, &crate::listing::Listing)| listing.met.map_or(0, |met| met.sequence);
             let newest = self.state.listings.of_feed(&policy.feed).map(met).max().unwrap_or(0);
             if feeds.iter().all(|(feed, ..)| *feed != policy.feed) {
@@ -330,7 +379,7 @@ impl Engine {
     /// The feed of a policy and whether it is recorded.
     #[must_use]
     pub fn feed_of(&self, policy: &str) -> Option<(FeedName, FeedKind)> {
-        let policy = self.state.listings.policies.get(policy).filter(|policy| policy.present)?;
+        let policy = self.state.listings.policies.get(policy)?;
         Some((policy.feed.clone(), policy.kind))
     }
 
@@ -359,14 +408,18 @@ impl Engine {
     pub(crate) fn owner(&mut self, owner: Option<&v1::Owner>) -> Result<Proven, RiskError> {
         let owner = required(owner, "request", "owner")?;
         self.guards(&owner.account)?;
-        let policy = self.state.listings.policies.get(&owner.policy).filter(|policy| policy.present);
+        // A policy that the resources do not name any more still closes what it has.
+        let policy = self.state.listings.policies.get(&owner.policy);
+        let told = |policy: &crate::listing::Policy| owner.acknowledged < policy.booked;
+        let policy = policy.filter(|policy| policy.present || told(policy) || self.is_engaged(&owner.policy));
         let policy = policy.ok_or_else(|| RiskError::UnknownPolicy(owner.policy.clone()))?;
         if owner.epoch == 0 || owner.epoch != policy.epoch {
             let (seen, allowed) = (owner.epoch, policy.epoch);
             return Err(RiskError::Fenced { policy: owner.policy.clone(), seen, allowed });
         }
-        let proven = Proven { policy: owner.policy.clone(), kind: policy.kind, booked: policy.booked };
-        let known = owner.acknowledged.min(policy.booked);
+        let (kind, booked, present) = (policy.kind, policy.booked, policy.present);
+        let proven = Proven { policy: owner.policy.clone(), kind, booked, present };
+        let known = owner.acknowledged.min(booked);
         if let Some(venue) = self.venues.of(&owner.policy) {
             venue.forget_through(known);
         }
@@ -428,9 +481,12 @@ impl Engine {
         let policies: Vec<String> = self.state.listings.policies.keys().cloned().collect();
         for policy in policies {
             let entries = self.state.reservations.entries_of(&policy);
-            self.take_back(&policy, entries, Vec::new(), &reason)?;
+            for some in entries.chunks(MOST_CANCELLED) {
+                self.take_back(&policy, some.to_vec(), Vec::new(), &reason)?;
+                self.write()?;
+            }
         }
-        self.write()
+        Ok(())
     }
 
     /// Applies a record and keeps it for the next write.

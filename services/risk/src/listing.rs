@@ -106,9 +106,13 @@ impl Listings {
                 let (name, feed) = (&policy.policy, &known.feed);
                 found.push(format!("policy '{name}' follows feed '{feed}' ({:?}); feed and kind cannot be changed", known.kind));
             }
-            for instrument in policy.instruments().unwrap_or_default() {
+            for written in &policy.instruments {
+                let Ok(instrument) = written.instrument() else { continue };
                 let Some(known) = self.symbols.get(&instrument.symbol) else { continue };
                 let symbol = &instrument.symbol;
+                if known.calendar != CalendarName::default() && known.calendar != written.calendar {
+                    found.push(format!("{symbol}: its calendar is {} and may be set once", known.calendar));
+                }
                 if known.instrument != instrument {
                     found.push(format!(
                         "{symbol}: tick, lot and point value cannot be changed; give the instrument another symbol"
@@ -149,6 +153,10 @@ impl Listings {
                     open: None,
                     met: None,
                 });
+                if listing.policy != name {
+                    // The other policy's feed counts otherwise and is another market.
+                    (listing.open, listing.met) = (None, None);
+                }
                 (listing.policy, listing.calendar, listing.present) = (name, calendar, true);
             }
         }
@@ -170,10 +178,11 @@ impl Listings {
         }
     }
 
-    /// The live instruments of a feed: symbol and policy.
+    /// The instruments of a feed.
     pub(crate) fn of_feed(&self, feed: &FeedName) -> impl Iterator<Item = (&Symbol, &Listing)> {
-        self.symbols.iter().filter(move |(_, listing)| {
-            listing.present && self.policies.get(&listing.policy).is_some_and(|policy| policy.feed == *feed)
-        })
+        // Of a policy that is gone too: what it holds is valued, and its stops work, until it is flat.
+        self.symbols
+            .iter()
+            .filter(move |(_, listing)| self.policies.get(&listing.policy).is_some_and(|policy| policy.feed == *feed))
     }
 }

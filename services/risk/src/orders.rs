@@ -96,10 +96,13 @@ impl Engine {
             let (seen_ms, allowed_ms) = (waited / 1_000_000, CHECK_DEADLINE_NS / 1_000_000);
             denials.push(Denial::Deadline { seen_ms, allowed_ms });
         }
-        if denials.is_empty()
-            && let Err(error) = self.venues.submit(&proven.policy, &order)
-        {
-            denials.push(Denial::VenueRefused { reason: error.to_string() });
+        if denials.is_empty() {
+            match self.venues.submit(&proven.policy, &order) {
+                Ok(true) => {}
+                // So old that its verdict is forgotten: what the venue has seen once it never takes again.
+                Ok(false) => return Ok(self.refuse(&message.order_id, Denial::IdReused { order_id: order.id.to_string() })),
+                Err(error) => denials.push(Denial::VenueRefused { reason: error.to_string() }),
+            }
         }
         let (policy, events) = (proven.policy.clone(), self.fresh(&proven.policy));
         let price = price.max(mark.price);
@@ -110,7 +113,11 @@ impl Engine {
     /// Instrument, mark and place in the feed of an order's symbol, when it is one of the policy's.
     fn listed(&self, order: &Order, proven: &Proven) -> Result<(Instrument, Mark, Option<u64>), Denial> {
         let listing = self.state.listings.symbols.get(&order.symbol);
-        let Some(listing) = listing.filter(|listing| listing.policy == proven.policy && listing.present) else {
+        // What is not traded any more may still be reduced.
+        let ours = |listing: &&crate::listing::Listing| {
+            listing.policy == proven.policy && (listing.present && proven.present || order.reduce_only)
+        };
+        let Some(listing) = listing.filter(ours) else {
             let reason = format!("{} is not an instrument of policy '{}' by its resource", order.symbol, proven.policy);
             return Err(Denial::UnknownInstrument { reason });
         };

@@ -49,9 +49,9 @@ impl Venues {
         self.by_policy.get_mut(policy).map(|venue| venue as &mut dyn Venue)
     }
 
-    /// Hands over an order.
-    pub(crate) fn submit(&mut self, policy: &str, order: &Order) -> Result<(), VenueError> {
-        self.of(policy).map_or(Ok(()), |venue| venue.submit(order))
+    /// Hands over an order; false when the venue had it before.
+    pub(crate) fn submit(&mut self, policy: &str, order: &Order) -> Result<bool, VenueError> {
+        self.of(policy).map_or(Ok(false), |venue| venue.submit(order))
     }
 
     /// Takes orders back.

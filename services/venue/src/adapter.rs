@@ -27,11 +27,11 @@ pub enum Phase {
 /// A place where the orders of one policy trade. Every call can be repeated, a repetition changes nothing (EX-75, EX-79).
 /// What became of an order is told by numbered events alone.
 pub trait Venue: Send + std::fmt::Debug {
-    /// Hands over an order.
+    /// Hands over an order; false when the venue had it before, working or done.
     ///
     /// # Errors
     /// [`VenueError`]; nothing changed then.
-    fn submit(&mut self, order: &Order) -> Result<(), VenueError>;
+    fn submit(&mut self, order: &Order) -> Result<bool, VenueError>;
     /// Takes back what is left of an order; one that is not working stays as it is.
     ///
     /// # Errors
@@ -53,21 +53,23 @@ pub trait Venue: Send + std::fmt::Debug {
 }
 
 impl PaperVenue {
-    fn run(&mut self, command: &Command) -> Result<(), VenueError> {
-        if self.admit(command)? {
+    /// Whether the command was new.
+    fn run(&mut self, command: &Command) -> Result<bool, VenueError> {
+        let new = self.admit(command)?;
+        if new {
             self.apply(command);
         }
-        Ok(())
+        Ok(new)
     }
 }
 
 impl Venue for PaperVenue {
-    fn submit(&mut self, order: &Order) -> Result<(), VenueError> {
+    fn submit(&mut self, order: &Order) -> Result<bool, VenueError> {
         self.run(&Command::Place { order: order.clone() })
     }
 
     fn cancel(&mut self, order_id: &OrderId) -> Result<(), VenueError> {
-        self.run(&Command::Cancel { order_id: order_id.clone() })
+        self.run(&Command::Cancel { order_id: order_id.clone() }).map(drop)
     }
 
     fn meet(&mut self, symbol: &Symbol, bar: &Bar, phase: Phase) -> Result<(), VenueError> {
@@ -76,6 +78,7 @@ impl Venue for PaperVenue {
             Phase::Open => Command::Open { symbol, bar },
             Phase::Range => Command::Range { symbol, bar },
         })
+        .map(drop)
     }
 
     fn events_after(&self, number: u64) -> Vec<VenueEvent> {

@@ -44,6 +44,13 @@ impl AccountConfig {
     #[must_use]
     pub fn violations(&self) -> Vec<String> {
         let (mut found, mut names, mut owners) = (Vec::new(), BTreeSet::new(), BTreeMap::<&Symbol, &str>::new());
+        // One account has one clock: that of the wall, or that of one recording.
+        let clock =
+            |policy: &PolicyConfig| (policy.feed_kind, (policy.feed_kind == FeedKind::Replay).then(|| policy.feed.clone()));
+        let clocks: Vec<_> = self.policies.iter().map(clock).collect();
+        if clocks.windows(2).any(|pair| pair[0] != pair[1]) {
+            found.push("policies of one account follow live feeds, or all of them one and the same recorded feed".to_owned());
+        }
         for policy in &self.policies {
             let name = policy.policy.as_str();
             if name.is_empty() || name.contains('/') || !names.insert(name) {

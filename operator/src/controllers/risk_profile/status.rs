@@ -110,6 +110,10 @@ fn limits(seen: &Seen<'_>) -> Line {
         let message = format!("generation {generation} is not in force: {}", risk.invalid_profile);
         return line(False, RiskReason::InvalidSpec, message);
     }
+    if !risk.invalid_account.is_empty() {
+        let message = format!("the newest policies and instruments of the account are not in force: {}", risk.invalid_account);
+        return line(False, RiskReason::InvalidSpec, message);
+    }
     if risk.observed_generation < generation {
         let message =
             format!("generation {generation} is not acknowledged yet; generation {} is in force", risk.observed_generation);
@@ -362,6 +366,7 @@ mod tests {
         assert_eq!(reason(old), RiskReason::WaitingForAcknowledgement);
         assert_eq!(reason(RiskStatus { pending_loosening: "abcd".into(), ..answer(&profile) }), RiskReason::LooseningPending);
         assert_eq!(reason(RiskStatus { invalid_profile: "x".into(), ..answer(&profile) }), RiskReason::InvalidSpec);
+        assert_eq!(reason(RiskStatus { invalid_account: "x".into(), ..answer(&profile) }), RiskReason::InvalidSpec);
     }
 
     #[test]

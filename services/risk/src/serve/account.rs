@@ -5,6 +5,7 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tradewind_wire::account::AccountConfig;
 use tradewind_wire::hot::EngineEnded;
+use tradewind_wire::probes::Readiness;
 
 use super::Running;
 
@@ -41,6 +42,7 @@ impl SeenAccount {
 pub(super) async fn apply(
     running: &Running,
     mut seen: watch::Receiver<Option<SeenAccount>>,
+    readiness: &Readiness,
     stop: &CancellationToken,
 ) -> Result<(), EngineEnded> {
     loop {
@@ -56,8 +58,19 @@ pub(super) async fn apply(
                     tracing::warn!(reason = status.invalid_account, "the newest policies and instruments are not in force");
                 }
             }
-            Some(SeenAccount::Unreadable(reason)) => tracing::warn!(reason, "policies and instruments cannot be read"),
+            Some(SeenAccount::Unreadable(reason)) => {
+                tracing::warn!(reason, "policies and instruments cannot be read");
+                let told = move |engine: &mut crate::Engine| {
+                    engine.refuse_account(&format!("it cannot be read: {reason}"));
+                    Ok(())
+                };
+                drop(running.call(told).await?);
+            }
             None => {}
+        }
+        match running.call(|engine| Ok(engine.is_configured())).await? {
+            Ok(true) => readiness.release("account"),
+            _ => readiness.hold("account", "no policies and instruments of the account have been read yet"),
         }
         tokio::select! {
             changed = seen.changed() => if changed.is_err() {

@@ -68,12 +68,18 @@ impl Recorded {
             if let Some(bar) = next.bar() {
                 self.bars.insert(bar.sequence, bar);
             }
+            // The farthest go first: policies may be at very different places.
+            while self.bars.len() > KEPT {
+                let far = |at: Option<&u64>| at.map_or(0, |at| at.abs_diff(sequence));
+                if far(self.bars.keys().next()) > far(self.bars.keys().next_back()) {
+                    self.bars.pop_first();
+                } else {
+                    self.bars.pop_last();
+                }
+            }
             if come >= sequence && !self.bars.contains_key(&sequence) {
                 let detail = format!("the stream holds no bar at sequence {sequence}");
                 return Err(BusError::Request { action: "reading a bar of the feed", detail });
-            }
-            while self.bars.len() > KEPT {
-                self.bars.pop_first();
             }
         }
     }

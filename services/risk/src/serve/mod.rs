@@ -176,7 +176,7 @@ pub async fn serve(options: Options, watched: Watched, stop: CancellationToken) 
         tokio::select! {
             outcome = server.run(routes, stop.clone()) => Ok(outcome?),
             outcome = profile::apply(&running, watched.profile, &readiness, &stop) => Ok(outcome?),
-            outcome = account::apply(&running, watched.account, &stop) => Ok(outcome?),
+            outcome = account::apply(&running, watched.account, &readiness, &stop) => Ok(outcome?),
             outcome = feeds.follow_live(&running) => Ok(outcome?),
             () = running.engine.ended() => Err(ServeError::Ended(EngineEnded)),
         }

@@ -9,7 +9,6 @@ use opentelemetry::metrics::{Counter, Histogram};
 use tokio::sync::watch;
 use tonic::{Request, Response, Status};
 use tradewind_core::time::Nanos;
-use tradewind_wire::bus::FeedKind;
 use tradewind_wire::hot::EngineEnded;
 use tradewind_wire::identity::caller_of;
 use tradewind_wire::telemetry::Metrics;
@@ -122,17 +121,17 @@ impl Risk for Service {
     async fn meet(&self, request: Request<v1::MeetRequest>) -> Result<Response<v1::MeetReply>, Status> {
         speaks_for(&request, request.get_ref().owner.as_ref())?;
         let request = request.into_inner();
-        let policy = request.owner.as_ref().map_or_else(String::new, |owner| owner.policy.clone());
         let (sequence, mut state) = (request.sequence, self.running.watch());
         let deadline = tokio::time::Instant::now() + PATIENCE;
-        let feed = self.running.call(move |engine| Ok(engine.feed_of(&policy))).await;
-        let own = match feed {
-            Ok(Ok(Some((feed, FeedKind::Replay)))) => {
+        let asked = request.clone();
+        let own = match self.running.call(move |engine| engine.awaited(&asked)).await {
+            Ok(Ok(Some(feed))) => {
                 let read = tokio::time::timeout_at(deadline, self.feeds.recorded(&feed, sequence)).await;
                 let read = read.map_err(|_| Status::unavailable(format!("bar {sequence} of feed {feed} has not come yet")))?;
                 Some(read.map_err(|error| Status::unavailable(error.to_string()))?)
             }
-            _ => None,
+            Ok(Ok(None)) => None,
+            refused => return answer(refused.map(|outcome| outcome.map(|_| v1::MeetReply::default()))),
         };
         loop {
             let (asked, own) = (request.clone(), own.clone());

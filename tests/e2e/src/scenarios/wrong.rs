@@ -137,7 +137,7 @@ fn once_and_no_more(environment: &Environment) -> Result<()> {
         ("riskprofile/main", calendar("XLON"), Some("spec.calendar is XNYS and cannot become XLON")),
         ("tradingpolicy/indices", instruments("XNYS", &["DJI"]), None),
         ("tradingpolicy/indices", instruments("XLON", &["DJI"]), Some("calendar of SPX is XNYS and cannot become XLON")),
-        ("tradingpolicy/indices", instruments("XNYS", &[]), Some("spec.instruments lacks [DJI]")),
+        ("tradingpolicy/indices", instruments("XNYS", &[]), Some("spec.instruments lacks [\"DJI\"]")),
     ] {
         let seen = environment.kubectl.call(&["patch", object, "-n", NAMESPACE, "--type=merge", "-p", &change.to_string()])?;
         match refusal {
