@@ -40,7 +40,7 @@ pub struct Limits {
     pub daily_loss_bps: i64,
     /// Fall from the high, basis points of it.
     pub drawdown_bps: i64,
-    /// Orders that do not reduce, in any minute.
+    /// Accepted orders in any minute; one that reduces counts and is never refused for it.
     pub per_minute: i64,
     /// Distance of a price from the mark, basis points of the mark.
     pub collar_bps: i64,
@@ -139,7 +139,7 @@ pub struct Order {
     pub at: i64,
     /// What the sender says about the mark: nobody believes it.
     pub said_mark: i64,
-    /// What the sender says about the time of its data: nobody believes it.
+    /// What the sender says about the time of its data, 0 when it says nothing: it makes no data fresher.
     pub said_time: i64,
 }
 
@@ -211,12 +211,15 @@ pub enum Code {
     IdReused,
     UnknownInstrument,
     OrderInvalid,
+    VenueRefused,
+    Unpriced,
     Halted,
     NotReducing,
     NoMark,
     DrawdownBreaker,
     DailyLoss,
     DataAge,
+    DataAhead,
     PriceCollar,
     OrderRate,
     OrderNotional,
@@ -226,18 +229,21 @@ pub enum Code {
 
 impl Code {
     /// All of them.
-    pub const ALL: [Self; 16] = [
+    pub const ALL: [Self; 19] = [
         Self::UnknownAccount,
         Self::StaleEpoch,
         Self::IdReused,
         Self::UnknownInstrument,
         Self::OrderInvalid,
+        Self::VenueRefused,
+        Self::Unpriced,
         Self::Halted,
         Self::NotReducing,
         Self::NoMark,
         Self::DrawdownBreaker,
         Self::DailyLoss,
         Self::DataAge,
+        Self::DataAhead,
         Self::PriceCollar,
         Self::OrderRate,
         Self::OrderNotional,
@@ -254,12 +260,15 @@ impl Code {
             Self::IdReused => "id_reused",
             Self::UnknownInstrument => "unknown_instrument",
             Self::OrderInvalid => "order_invalid",
+            Self::VenueRefused => "venue_refused",
+            Self::Unpriced => "unpriced",
             Self::Halted => "halted",
             Self::NotReducing => "not_reducing",
             Self::NoMark => "no_mark",
             Self::DrawdownBreaker => "drawdown_breaker",
             Self::DailyLoss => "daily_loss",
             Self::DataAge => "data_age",
+            Self::DataAhead => "data_ahead",
             Self::PriceCollar => "price_collar",
             Self::OrderRate => "order_rate",
             Self::OrderNotional => "order_notional",

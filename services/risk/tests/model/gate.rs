@@ -6,6 +6,9 @@ use super::book::{Book, Working};
 use super::calls::{Ack, Bar, Call, Code, Epoch, Fill, Kind, Leaves, Limits, Listing, Order, Profile, Verdict};
 
 const MINUTE: i64 = 60_000_000_000;
+/// Sizes and prices beyond these have no form: no market knows them, and products of them would not fit.
+const MOST_LOTS: i64 = 1_000_000_000_000;
+const MOST_TICKS: i64 = 1_000_000_000_000_000;
 
 /// What an id stands for.
 type Content = (String, String, i64, Kind, bool);
@@ -160,9 +163,18 @@ impl Model {
         if order.epoch != Epoch::Standing || !self.owners.contains(&order.policy) {
             return Verdict::only(Code::StaleEpoch);
         }
+        if let Some(code) = malformed(order) {
+            return Verdict::only(code);
+        }
         let content = (order.policy.clone(), order.symbol.clone(), order.lots, order.kind, order.reduce_only);
         if let Some((known, verdict)) = self.seen.get(&order.id) {
             return if *known == content { verdict.clone() } else { Verdict::only(Code::IdReused) };
+        }
+        if self.book.listing(&order.symbol).is_none_or(|listing| listing.policy != order.policy) {
+            return Verdict::only(Code::UnknownInstrument);
+        }
+        if self.book.mark(&order.symbol).is_none() {
+            return Verdict::only(Code::NoMark);
         }
         let verdict = self.judge(order);
         self.seen.insert(order.id.clone(), (content, verdict.clone()));
@@ -170,23 +182,16 @@ impl Model {
             let price = self.priced(order).unwrap_or(0);
             let (symbol, lots, reduce_only) = (order.symbol.clone(), i128::from(order.lots), order.reduce_only);
             self.book.work(&order.id, Working { symbol, lots, price, reduce_only });
-            if !reduce_only {
-                self.counted.retain(|at| self.clock - at < MINUTE);
-                self.counted.push(self.clock);
-            }
+            self.counted.retain(|at| self.clock - at < MINUTE);
+            self.counted.push(self.clock);
         }
         verdict
     }
 
     fn judge(&self, order: &Order) -> Verdict {
-        if self.book.listing(&order.symbol).is_none_or(|listing| listing.policy != order.policy) {
-            return Verdict::only(Code::UnknownInstrument);
-        }
-        if order.lots == 0 || order.kind.price().is_some_and(|price| price <= 0) {
-            return Verdict::only(Code::OrderInvalid);
-        }
         let Some(limits) = self.limits.filter(|_| self.halt != Some(Leaves::Nothing)) else {
-            return Verdict::only(Code::Halted);
+            let claims = self.claims(order).into_iter().filter(|_| !order.reduce_only);
+            return Verdict(claims.chain([Code::Halted]).collect());
         };
         if order.reduce_only {
             let after = self.book.lots(&order.symbol) + i128::from(order.lots);
@@ -194,9 +199,6 @@ impl Model {
             // EX-118: nearer to flat, or flat, and never through it.
             let reduces = after.abs() < held.abs() && after.signum() * held.signum() >= 0;
             return if reduces { Verdict::default() } else { Verdict::only(Code::NotReducing) };
-        }
-        if self.book.mark(&order.symbol).is_none() {
-            return Verdict::only(Code::NoMark);
         }
         let reasons = [
             (self.halt.is_some() || self.gone, Code::Halted),
@@ -207,16 +209,27 @@ impl Model {
             (self.minute() >= limits.per_minute, Code::OrderRate),
         ];
         let mut verdict = Verdict(reasons.into_iter().filter(|(is_so, _)| *is_so).map(|(_, code)| code).collect());
+        verdict.0.extend(self.claims(order));
         self.sizes(order, &limits, &mut verdict);
         verdict
     }
 
-    /// Ruling 23: the age counts from the close that is due.
+    /// What the sender says that cannot be.
+    fn claims(&self, order: &Order) -> Option<Code> {
+        if order.said_mark < 0 {
+            return Some(Code::OrderInvalid);
+        }
+        let is_ahead = self.book.mark(&order.symbol).is_none_or(|mark| order.said_time > mark.close_time);
+        is_ahead.then_some(Code::DataAhead)
+    }
+
+    /// Ruling 23: the age counts from the close that is due; from that of an older bar when the sender decided on one.
     fn stale(&self, order: &Order, limits: &Limits) -> bool {
         let (Some(mark), Some(listing)) = (self.book.mark(&order.symbol), self.book.listing(&order.symbol)) else {
             return true;
         };
-        let due = i128::from(mark.close_time) + i128::from(listing.interval);
+        let decided_on = if order.said_time > 0 { order.said_time.min(mark.close_time) } else { mark.close_time };
+        let due = i128::from(decided_on) + i128::from(listing.interval);
         i128::from(self.clock) - due > i128::from(limits.data_age)
     }
 
@@ -226,7 +239,7 @@ impl Model {
         beyond_share(Some((price - mark).abs()), mark, limits.collar_bps)
     }
 
-    /// Accepted orders that do not reduce, of the minute that ends now.
+    /// Accepted orders of the minute that ends now.
     fn minute(&self) -> i64 {
         let within = self.counted.iter().filter(|at| self.clock - **at < MINUTE).count();
         i64::try_from(within).unwrap_or(i64::MAX)
@@ -290,6 +303,18 @@ impl Model {
     pub const fn is_gone(&self) -> bool {
         self.gone
     }
+}
+
+/// What is wrong with an order whoever sends it, and whatever the account holds.
+fn malformed(order: &Order) -> Option<Code> {
+    let is_size = order.lots != 0 && (-MOST_LOTS..=MOST_LOTS).contains(&order.lots);
+    if !is_size || order.kind.price().is_some_and(|price| !(1..=MOST_TICKS).contains(&price)) {
+        return Some(Code::OrderInvalid);
+    }
+    if !order.id.strip_prefix(&order.policy).is_some_and(|rest| rest.starts_with('/')) {
+        return Some(Code::VenueRefused);
+    }
+    (!order.reduce_only && !matches!(order.kind, Kind::Limit(_))).then_some(Code::Unpriced)
 }
 
 /// Strictly above; what does not fit is above everything.

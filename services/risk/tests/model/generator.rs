@@ -63,6 +63,8 @@ pub struct Options {
     pub fills: bool,
     /// Orders that may open and have no limit price.
     pub naked: bool,
+    /// A recorded feed: the gate's clock is that of the newest bar, whichever symbol it is of.
+    pub recorded: bool,
 }
 
 /// An account to try the gate with, and calls for it.
@@ -110,11 +112,12 @@ impl Generator {
             position: i128::from(random.between(200_000, 800_000)) * UNIT,
             gross_bps: random.between(5_000, 20_000),
             daily_loss_bps: random.between(100, 500),
-            drawdown_bps: random.between(100, 1_000),
+            drawdown_bps: random.between(100, 500),
             per_minute: random.between(3, 12),
             collar_bps: random.between(20, 500),
             data_age: random.between(5, 120) * SECOND,
         };
+        let limits = sayable(limits);
         let profile = Profile { limits, halt: None, halt_ack: Ack::Absent, breaker_ack: Ack::Absent, broken: false };
         let mut opening: Vec<Call> = Self::POLICIES.iter().map(|policy| Call::Acquire((*policy).to_owned())).collect();
         opening.push(Call::Profile(profile));
@@ -158,6 +161,19 @@ impl Generator {
 
     /// The next call, aimed at the account as the model has it.
     pub fn next(&mut self, model: &Model) -> Call {
+        let mut call = self.draw(model);
+        if self.options.recorded {
+            let newest = self.newest.values().map(|bar| bar.close_time).max().unwrap_or(0);
+            match &mut call {
+                Call::Bar(bar) => bar.at = newest,
+                Call::Order(order) => order.at = newest,
+                _ => {}
+            }
+        }
+        call
+    }
+
+    fn draw(&mut self, model: &Model) -> Call {
         if let Some(call) = self.opening.pop() {
             return call;
         }
@@ -208,7 +224,7 @@ impl Generator {
             7 => halt_ack = Ack::Standing,
             _ => (halt_ack, breaker_ack) = (Ack::Standing, Ack::Standing),
         }
-        Profile { limits, halt, halt_ack, breaker_ack, broken }
+        Profile { limits: sayable(limits), halt, halt_ack, breaker_ack, broken }
     }
 
     /// One limit a little tighter, within what a profile may say.
@@ -336,19 +352,20 @@ impl Generator {
         let mark = model.book().mark(&listing.symbol).map_or(1_000, |mark| mark.price);
         let price = self.price(mark, model.limits().unwrap_or(self.limits).collar_bps);
         let reduce_only = self.random.in_thousand(if model.book().lots(&listing.symbol) == 0 { 50 } else { 250 });
+        let naked = self.options.naked && self.random.in_thousand(300);
         let kind = match self.random.between(0, 9) {
-            0 if reduce_only || self.options.naked => Kind::Market,
-            1 if reduce_only || self.options.naked => Kind::Stop(price),
+            0 if reduce_only || naked => Kind::Market,
+            1 if reduce_only || naked => Kind::Stop(price),
             _ => Kind::Limit(price),
         };
         let lots = if reduce_only { self.reduction(listing, model) } else { self.size(listing, model, mark.max(price)) };
         let mark_said = self.random.one_of(&[mark, price, 1, i64::MAX], mark);
-        let time_said = self.clock - self.random.between(-3_600, 3_600) * SECOND;
+        let time_said = self.time_said(listing, model);
         let mut order = Order {
             account: Self::ACCOUNT.to_owned(),
             policy: listing.policy.clone(),
             epoch: Epoch::Standing,
-            id: format!("order-{}", self.orders),
+            id: String::new(),
             symbol: listing.symbol.clone(),
             lots,
             kind,
@@ -365,6 +382,8 @@ impl Generator {
             6 => order.symbol = "DAX".to_owned(),
             _ => {}
         }
+        let names = if self.random.in_thousand(10) { Self::POLICIES[0] } else { order.policy.as_str() };
+        order.id = format!("{names}/order-{}", self.orders);
         order
     }
 
@@ -379,6 +398,19 @@ impl Generator {
             4 => Order { policy: self.policy(), ..known },
             5 => Order { said_mark: 1, said_time: 0, ..known },
             _ => known,
+        }
+    }
+
+    /// Mostly that of the newest bar; else nothing, an older or a newer one, or any.
+    fn time_said(&mut self, listing: &Listing, model: &Model) -> i64 {
+        let seen = model.book().mark(&listing.symbol).map_or(self.clock, |mark| mark.close_time);
+        match self.random.between(0, 29) {
+            0 => self.clock - self.random.between(-3_600, 3_600) * SECOND,
+            1 => seen + 1,
+            2 => seen + listing.interval,
+            3 => seen - listing.interval,
+            4..=9 => 0,
+            _ => seen,
         }
     }
 
@@ -437,6 +469,12 @@ impl Generator {
         let lots = if lots == 0 { 1 } else { lots };
         if self.random.in_thousand(450) { -lots } else { lots }
     }
+}
+
+/// What a profile may say: no limit that could never bind.
+fn sayable(limits: Limits) -> Limits {
+    let (position, drawdown_bps) = (limits.position.max(limits.order), limits.drawdown_bps.max(limits.daily_loss_bps));
+    Limits { position, drawdown_bps, ..limits }
 }
 
 /// A price some thousandths further, never below one tick.

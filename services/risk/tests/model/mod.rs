@@ -8,20 +8,28 @@
 //!
 //! What the specification leaves open and how it is read here:
 //!
-//! * Order of questions: account, epoch, id, listing, form of the order, halt of all trading, reduce-only, mark; each of
-//!   these alone answers. Then every other reason is collected (EX-114).
-//! * An id is bound once its sender is known, also when the order is refused then; to policy, symbol, lots, kind with
-//!   its price, and reduce-only. Clocks are no content. A repeated order hears its first verdict, whatever happened since.
+//! * Order of questions: account, epoch, form of the order, id, listing, mark, halt of all trading, reduce-only; each of
+//!   these alone answers; beside the halt, what the sender says that cannot be is named too. Then every other reason is
+//!   collected (EX-114).
+//! * The form: a size other than 0 up to 10^12 lots, a price from 1 to 10^15 ticks, an id that begins with the policy and
+//!   a slash (`venue_refused`), and a limit price for what may open (`unpriced`: nothing else bounds its fill, EX-56).
+//! * An id is bound once its order has a form, a listing and a mark, also when it is refused then; to policy, symbol,
+//!   lots, kind with its price, and reduce-only. What is refused before has reserved nothing, so the id stays free.
+//!   Clocks are no content. A repeated order hears its first verdict, whatever happened since.
+//! * The time that a sender says makes nothing fresher: an older one counts as the bar decided on, a newer one than the
+//!   gate's own bar is refused (`data_ahead`). A mark that it says is never used; one below 0 is malformed.
+//! * The rate counts every accepted order, those that reduce too; only orders that may open are refused for it.
+//! * On a recorded feed the gate's clock is the close of the newest bar of any symbol; else it is that of arrival.
 //! * A symbol is valued at the dearest of its mark, the order in question, and every working order that may open (each
 //!   at the dearer of its price and the mark at which it was allowed). Reduce-only orders are cut at flat by the venue,
 //!   so their price, which no collar bounds, values nothing.
-//! * An order that may open and has no limit price is beyond every collar: nothing bounds its fill (EX-56).
 //! * Losses are looked at after each bar with its fills, after fills outside of a bar, and after a change of the profile
 //!   (EX-122). The high-water mark rises at bars only.
 //! * A session begins with the first bar that belongs to it, before that bar's fills.
 //! * A halt that stands takes the stricter of its modes; only `halt: false` with its id lifts it (ruling 17).
 //! * Looser limits without an approval and a soak are not in force; approvals are not modelled.
-//! * What does not fit in an `i128` exceeds every limit.
+//! * What does not fit in an `i128` exceeds every limit. Orders that no longer may open are taken back by the gate itself
+//!   while trading is restricted; they come as ends, like those of the venue.
 
 // Shared by a test and the long proof: each is a crate of its own, reachable from nowhere, and uses another part of it.
 #![allow(unreachable_pub, dead_code)]
