@@ -34,17 +34,38 @@ const RETRY: Duration = Duration::from_millis(100);
 const QUICK: u32 = 3;
 /// Without any answer for this long the process says that it is not ready.
 const STALE: Duration = Duration::from_secs(3);
-/// What the process waits for then.
-const SUBJECT: &str = "watch";
-
 /// Follows the object called `name` until `stop` and keeps in `known` what `read` makes of it. While the API server does
 /// not answer, the newest known state holds, and `readiness` says so.
 ///
 /// `read` gets the object, `None` when there is none (never made, or deleted), and what was known before. It may get the
 /// same object again.
-pub async fn follow<K, T>(
+///
+/// The process is not ready from this call on, not only once the future is polled: there is no moment in which it could
+/// say that it is ready and has read nothing.
+pub fn follow<K, T>(
     api: Api<K>,
-    name: &str,
+    name: String,
+    known: watch::Sender<Option<T>>,
+    readiness: Readiness,
+    stop: CancellationToken,
+    read: impl Fn(Option<&K>, Option<&T>) -> Option<T>,
+) -> impl Future<Output = ()>
+where
+    K: Resource + Clone + DeserializeOwned + Debug + Send + 'static,
+    T: PartialEq + Debug,
+{
+    readiness.hold(&subject(&name), "the API server has not answered yet");
+    following(api, name, known, readiness, stop, read)
+}
+
+/// What the process waits for then. A process may follow several objects, and one that answers says nothing of the others.
+fn subject(name: &str) -> String {
+    format!("watch of {name}")
+}
+
+async fn following<K, T>(
+    api: Api<K>,
+    name: String,
     known: watch::Sender<Option<T>>,
     readiness: Readiness,
     stop: CancellationToken,
@@ -53,17 +74,16 @@ pub async fn follow<K, T>(
     K: Resource + Clone + DeserializeOwned + Debug + Send + 'static,
     T: PartialEq + Debug,
 {
-    readiness.hold(SUBJECT, "the API server has not answered yet");
     let (mut order, mut failures, mut proven) = (Order::default(), 0, Instant::now());
-    let mut changes = watching(&api, name);
-    let mut probe = Box::pin(look(&api, name, Duration::ZERO));
+    let mut changes = watching(&api, &name);
+    let mut probe = Box::pin(look(&api, &name, Duration::ZERO));
     loop {
         let object = tokio::select! {
             change = changes.next() => match change {
                 Some(Ok(object)) => order.watched(object.as_ref()).then_some(object),
                 Some(Err(_)) => continue,
                 None => {
-                    changes = watching(&api, name);
+                    changes = watching(&api, &name);
                     continue;
                 }
             },
@@ -73,21 +93,21 @@ pub async fn follow<K, T>(
                 let renew = !fine || failures > 0 || order.is_behind();
                 failures = if fine { 0 } else { failures + 1 };
                 let pause = if fine || failures > QUICK { PAUSE } else { RETRY };
-                probe.set(look(&api, name, pause));
+                probe.set(look(&api, &name, pause));
                 if renew {
-                    changes = watching(&api, name);
+                    changes = watching(&api, &name);
                     order.begun_again();
                 }
                 match answer {
                     Ok(object) => {
                         proven = Instant::now();
-                        readiness.release(SUBJECT);
+                        readiness.release(&subject(&name));
                         order.read(object.as_ref()).then_some(object)
                     }
                     Err(error) => {
-                        tracing::warn!(name, error, "the object cannot be read, asking again");
+                        tracing::warn!(name = name.as_str(), error, "the object cannot be read, asking again");
                         if proven.elapsed() >= STALE {
-                            readiness.hold(SUBJECT, format!("the API server has not answered for {STALE:?}: {error}"));
+                            readiness.hold(&subject(&name), format!("the API server has not answered for {STALE:?}: {error}"));
                         }
                         None
                     }
@@ -100,7 +120,7 @@ pub async fn follow<K, T>(
             let new = read(object.as_ref(), known.as_ref());
             let changed = *known != new;
             if changed {
-                tracing::info!(name, ?new, "the object was read");
+                tracing::info!(name = name.as_str(), ?new, "the object was read");
                 *known = new;
             }
             changed

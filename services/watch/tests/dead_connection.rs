@@ -141,6 +141,17 @@ fn seen(object: Option<&DynamicObject>, _: Option<&Seen>) -> Option<Seen> {
 
 /// What is followed through `address`.
 fn following(address: SocketAddr) -> (watch::Receiver<Option<Seen>>, Readiness, CancellationToken) {
+    let (readiness, stop) = (Readiness::new(), CancellationToken::new());
+    (following_as("main", address, &readiness, &stop), readiness, stop)
+}
+
+/// The object called `name` for a process with this readiness.
+fn following_as(
+    name: &str,
+    address: SocketAddr,
+    readiness: &Readiness,
+    stop: &CancellationToken,
+) -> watch::Receiver<Option<Seen>> {
     let config = kube::Config::new(format!("http://{address}").parse().unwrap());
     let client = kube::Client::try_from(config).unwrap();
     let resource = ApiResource {
@@ -152,10 +163,8 @@ fn following(address: SocketAddr) -> (watch::Receiver<Option<Seen>>, Readiness, 
     };
     let api: Api<DynamicObject> = Api::namespaced_with(client, "trading", &resource);
     let (sender, receiver) = watch::channel(None);
-    let (readiness, stop) = (Readiness::new(), CancellationToken::new());
-    let (told, stopped) = (readiness.clone(), stop.clone());
-    tokio::spawn(async move { tradewind_watch::follow(api, "main", sender, told, stopped, seen).await });
-    (receiver, readiness, stop)
+    tokio::spawn(tradewind_watch::follow(api, name.into(), sender, readiness.clone(), stop.clone(), seen));
+    receiver
 }
 
 async fn within(limit: Duration, receiver: &mut watch::Receiver<Option<Seen>>, wanted: Seen) -> Duration {
@@ -201,7 +210,7 @@ async fn a_process_that_cannot_see_its_object_is_not_ready() {
     // Nobody listens any more at all: neither old connections nor new ones.
     let dead = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let (_, silent, stopped) = following(dead.local_addr().unwrap());
-    assert!(silent.not_ready_reason().unwrap().contains("watch: "), "{silent:?}");
+    assert!(silent.not_ready_reason().unwrap().contains("watch of main: "), "{silent:?}");
     let deadline = Instant::now() + Duration::from_secs(8);
     while !silent.not_ready_reason().unwrap().contains("has not answered for 3s") {
         assert!(Instant::now() < deadline, "{silent:?}");
@@ -209,4 +218,27 @@ async fn a_process_that_cannot_see_its_object_is_not_ready() {
     }
     stop.cancel();
     stopped.cancel();
+}
+
+/// Risk follows its profile and its account: the answer for one of them is no answer for the other.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_object_that_is_read_does_not_hide_another_that_is_not() {
+    let (_, target) = Server::start().await;
+    let silent = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let (readiness, stop) = (Readiness::new(), CancellationToken::new());
+    let _unseen = following_as("account", silent.local_addr().unwrap(), &readiness, &stop);
+    let mut receiver = following_as("main", target, &readiness, &stop);
+    within(Duration::from_secs(5), &mut receiver, (1, false)).await;
+    // The watch may have brought the object before the read that proves the connection.
+    let deadline = Instant::now() + Duration::from_secs(5);
+    loop {
+        let reason = readiness.not_ready_reason().expect("nobody has answered for the account");
+        assert!(reason.contains("watch of account"), "{reason}");
+        if !reason.contains("watch of main") {
+            break;
+        }
+        assert!(Instant::now() < deadline, "{reason}");
+        tokio::task::yield_now().await;
+    }
+    stop.cancel();
 }

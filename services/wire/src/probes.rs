@@ -22,7 +22,7 @@ pub const ALIVE_WITHIN: Duration = Duration::from_secs(2);
 /// What a process still waits for; ready when there is nothing left. Clones share.
 #[derive(Clone, Debug, Default)]
 pub struct Readiness {
-    waiting: Arc<Mutex<BTreeMap<&'static str, String>>>,
+    waiting: Arc<Mutex<BTreeMap<String, String>>>,
 }
 
 impl Readiness {
@@ -33,12 +33,12 @@ impl Readiness {
     }
 
     /// Not ready because of `subject`, with what is known about it. Replaces the earlier reason.
-    pub fn hold(&self, subject: &'static str, reason: impl Into<String>) {
-        self.lock().insert(subject, reason.into());
+    pub fn hold(&self, subject: &str, reason: impl Into<String>) {
+        self.lock().insert(subject.to_owned(), reason.into());
     }
 
     /// `subject` is no longer a reason.
-    pub fn release(&self, subject: &'static str) {
+    pub fn release(&self, subject: &str) {
         self.lock().remove(subject);
     }
 
@@ -50,7 +50,7 @@ impl Readiness {
         (!reasons.is_empty()).then(|| reasons.join("; "))
     }
 
-    fn lock(&self) -> MutexGuard<'_, BTreeMap<&'static str, String>> {
+    fn lock(&self) -> MutexGuard<'_, BTreeMap<String, String>> {
         // Insert and remove leave the map whole even if a holder of the lock panicked.
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }

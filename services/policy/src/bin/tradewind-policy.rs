@@ -107,7 +107,7 @@ async fn run(arguments: Serve) -> anyhow::Result<()> {
     let api = Api::<PolicyObject>::namespaced(client, &arguments.namespace);
     let (name, watching, readiness) = (arguments.policy.clone(), stop.clone(), Readiness::new());
     let fresh = readiness.clone();
-    tokio::spawn(async move { tradewind_watch::follow(api, &name, sender, fresh, watching, Wanted::after).await });
+    tokio::spawn(tradewind_watch::follow(api, name, sender, fresh, watching, Wanted::after));
     let elsewhere = arguments.inference.into_iter().collect();
     let options = Options {
         settings,

@@ -66,11 +66,11 @@ async fn run(arguments: Serve, pinning: Pinning) -> anyhow::Result<()> {
     let (sender, profile) = watch::channel(None);
     let api = Api::namespaced_with(client.clone(), &arguments.namespace, &ApiResource::erase::<RiskProfile>(&()));
     let (name, fresh, watching) = (arguments.profile.clone(), readiness.clone(), stop.clone());
-    tokio::spawn(async move { tradewind_watch::follow(api, &name, sender, fresh, watching, Sight::after).await });
+    tokio::spawn(tradewind_watch::follow(api, name, sender, fresh, watching, Sight::after));
     let (sender, account) = watch::channel(None);
     let api = Api::namespaced_with(client, &arguments.namespace, &ApiResource::erase::<ConfigMap>(&()));
     let (name, fresh, watching) = (arguments.account_config, readiness.clone(), stop.clone());
-    tokio::spawn(async move { tradewind_watch::follow(api, &name, sender, fresh, watching, SeenAccount::after).await });
+    tokio::spawn(tradewind_watch::follow(api, name, sender, fresh, watching, SeenAccount::after));
     let options = Options {
         data: arguments.data,
         pinning,
