@@ -60,6 +60,8 @@ pub struct Engine<R> {
     pub(crate) book: Book,
     pub(crate) gate: R,
     pub(crate) recovered: bool,
+    /// Whether other policies wait for the places of this one, as the gate said last.
+    shared: bool,
 }
 
 impl<R> std::fmt::Debug for Engine<R> {
@@ -80,7 +82,7 @@ impl<R: RiskGate> Engine<R> {
             book.apply(&record)?;
         }
         let symbols = config.instruments.iter().map(|instrument| (instrument.symbol.to_string(), instrument.clone())).collect();
-        let mut engine = Self { config, symbols, log, book, gate, recovered: false };
+        let mut engine = Self { config, symbols, log, book, gate, recovered: false, shared: false };
         let config = engine.config.clone();
         let (account, policy, starting_equity) = (config.account, config.policy, config.starting_equity);
         if engine.log.is_empty() {
@@ -140,6 +142,7 @@ impl<R: RiskGate> Engine<R> {
                 break reply;
             }
         };
+        self.shared = reply.shared;
         self.finish(symbol, &bar, request.sequence, reply)?;
         self.view()
     }
@@ -156,6 +159,18 @@ impl<R: RiskGate> Engine<R> {
         }
         self.carry_out(&trade.trade_id)?;
         Ok(self.reply(&trade.trade_id))
+    }
+
+    /// Tells the gate that everything of the feed up to a place is dealt with: policies of the same account go on behind
+    /// it in the order of the feed.
+    ///
+    /// # Errors
+    /// [`ExecutionError`]; whoever waits for it goes on by itself after a while.
+    pub fn settle(&mut self, request: &v1::SettleRequest) -> Result<v1::SettleReply, ExecutionError> {
+        self.ready()?;
+        let told = v1::SettleOwnerRequest { owner: Some(self.owner()), sequence: request.sequence };
+        self.gate.settle(&told)?;
+        Ok(v1::SettleReply {})
     }
 
     /// Halts: working entries are taken back, new trades are refused, protective orders stay. Or releases.
@@ -234,6 +249,7 @@ impl<R: RiskGate> Engine<R> {
             trading_state: state.to_owned(),
             trading_state_reason: reason.clone(),
             epoch: self.book.epoch,
+            shared: self.shared,
         })
     }
 

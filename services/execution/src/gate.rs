@@ -51,6 +51,12 @@ pub trait RiskGate {
     /// [`GateError`].
     fn meet(&mut self, request: &v1::MeetRequest) -> Result<v1::MeetReply, GateError>;
 
+    /// Says that everything of the feed up to a place is dealt with.
+    ///
+    /// # Errors
+    /// [`GateError`].
+    fn settle(&mut self, request: &v1::SettleOwnerRequest) -> Result<(), GateError>;
+
     /// What the venue said, and what works and is held there.
     ///
     /// # Errors

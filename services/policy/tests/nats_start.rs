@@ -51,6 +51,10 @@ impl Execution for World {
     async fn halt(&self, _: Request<v1::HaltRequest>) -> Result<Response<v1::HaltReply>, Status> {
         Ok(Response::new(v1::HaltReply::default()))
     }
+
+    async fn settle(&self, _: Request<v1::SettleRequest>) -> Result<Response<v1::SettleReply>, Status> {
+        Ok(Response::new(v1::SettleReply {}))
+    }
 }
 
 #[tonic::async_trait]

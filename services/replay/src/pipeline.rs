@@ -3,8 +3,8 @@
 use std::path::Path;
 
 use tradewind_core::time::Nanos;
-use tradewind_execution::ExecutionError;
 use tradewind_execution::serve::ORDERS_FILE;
+use tradewind_execution::{ExecutionError, RiskGate};
 use tradewind_inference::{Core, CoreError, Networks, decision_to_wire};
 use tradewind_journal::{Journal, JournalError, Log, MemoryLog};
 use tradewind_policy::serve::Intake;
@@ -20,11 +20,17 @@ use tradewind_wire::convert::ConvertError;
 use tradewind_wire::v1;
 
 use crate::gate::LocalRisk;
-use crate::setup::Setup;
+use crate::setup::{Setup, SetupError, account_of};
+
+/// Name of the gate's journal.
+pub const RISK_FILE: &str = "risk.journal";
 
 /// Why a run stops.
 #[derive(Debug, thiserror::Error)]
 pub enum PipelineError {
+    /// The manifests.
+    #[error(transparent)]
+    Setup(#[from] SetupError),
     /// Inference.
     #[error("inference: {0}")]
     Inference(#[from] CoreError),
@@ -51,12 +57,31 @@ pub enum PipelineError {
     Journal(#[from] JournalError),
 }
 
-/// The journals of all engines.
-pub struct Journals {
+/// The journals of the engines of one policy.
+pub struct PolicyJournals {
     /// Of the decider.
     pub decisions: Box<dyn Log<Entry>>,
     /// Of execution.
     pub execution: Box<dyn Log<tradewind_execution::Record>>,
+}
+
+impl PolicyJournals {
+    /// Files below a directory, as durable as those of the cluster.
+    ///
+    /// # Errors
+    /// [`JournalError`] when one cannot be opened.
+    pub fn on_disk(directory: &Path) -> Result<Self, JournalError> {
+        Ok(Self {
+            decisions: Box::new(Journal::open(&directory.join(tradewind_policy::DECISIONS_FILE))?),
+            execution: Box::new(Journal::open(&directory.join(ORDERS_FILE))?),
+        })
+    }
+}
+
+/// The journals of an account with one policy.
+pub struct Journals {
+    /// Of the policy.
+    pub policy: PolicyJournals,
     /// Of risk.
     pub risk: Box<dyn Log<tradewind_risk::Record>>,
 }
@@ -67,11 +92,7 @@ impl Journals {
     /// # Errors
     /// [`JournalError`] when one cannot be opened.
     pub fn on_disk(directory: &Path) -> Result<Self, JournalError> {
-        Ok(Self {
-            decisions: Box::new(Journal::open(&directory.join(tradewind_policy::DECISIONS_FILE))?),
-            execution: Box::new(Journal::open(&directory.join(ORDERS_FILE))?),
-            risk: Box::new(Journal::open(&directory.join("risk.journal"))?),
-        })
+        Ok(Self { policy: PolicyJournals::on_disk(directory)?, risk: Box::new(Journal::open(&directory.join(RISK_FILE))?) })
     }
 }
 
@@ -90,19 +111,21 @@ impl MemoryJournals {
     /// Handles for a pipeline.
     #[must_use]
     pub fn handles(&self) -> Journals {
-        Journals {
-            decisions: Box::new(self.decisions.clone()),
-            execution: Box::new(self.execution.clone()),
-            risk: Box::new(self.risk.clone()),
-        }
+        Journals { policy: self.of_policy(), risk: Box::new(self.risk.clone()) }
+    }
+
+    /// Handles for the engines of a policy alone.
+    #[must_use]
+    pub fn of_policy(&self) -> PolicyJournals {
+        PolicyJournals { decisions: Box::new(self.decisions.clone()), execution: Box::new(self.execution.clone()) }
     }
 }
 
 /// One policy, its bundle, and the gate of its account.
-pub struct Pipeline {
+pub struct Pipeline<R = LocalRisk> {
     inference: Core,
     policy: tradewind_policy::Engine,
-    execution: tradewind_execution::Engine<LocalRisk>,
+    execution: tradewind_execution::Engine<R>,
     routing: Routing,
     control: Control,
     comparison: Option<Comparison>,
@@ -117,22 +140,38 @@ struct Comparison {
     pairing: Pairing,
 }
 
-impl std::fmt::Debug for Pipeline {
+impl<R> std::fmt::Debug for Pipeline<R> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Pipeline").field("policy", &self.policy).finish_non_exhaustive()
     }
 }
 
 impl Pipeline {
-    /// Opens all engines on their journals, reconciles, and sends the last trade again.
+    /// Opens all engines of an account with one policy on their journals, reconciles, and sends the last trade again.
     ///
     /// # Errors
     /// [`PipelineError`] of the first engine that cannot go on.
     pub fn open(setup: &Setup, networks: Networks, journals: Journals) -> Result<Self, PipelineError> {
-        let mut risk = tradewind_risk::Engine::open(&setup.trading.account, journals.risk)?;
-        risk.apply_profile(1, &setup.profile.spec)?;
-        risk.apply_account(&setup.account)?;
-        let gate = LocalRisk { engine: risk, own: None };
+        let gate = LocalRisk::open(setup, &account_of(&[setup])?, journals.risk)?;
+        Self::join(setup, networks, journals.policy, gate)
+    }
+
+    /// Takes the bar at this place of the stream, which is the newest that the gate's own feed has brought.
+    ///
+    /// # Errors
+    /// As [`Pipeline::step`].
+    pub fn take(&mut self, sequence: u64, message: &v1::Bar) -> Result<Option<(v1::AccountView, &Entry)>, PipelineError> {
+        self.execution.gate().brought(found(sequence, message));
+        self.step(sequence, message)
+    }
+}
+
+impl<R: RiskGate> Pipeline<R> {
+    /// As [`Pipeline::open`], at a gate that other policies share.
+    ///
+    /// # Errors
+    /// [`PipelineError`] of the first engine that cannot go on.
+    pub fn join(setup: &Setup, networks: Networks, journals: PolicyJournals, gate: R) -> Result<Self, PipelineError> {
         let mut execution = tradewind_execution::Engine::open(setup.execution.clone(), journals.execution, gate)?;
         execution.recover()?;
         let policy = tradewind_policy::Engine::open(setup.settings.clone(), journals.decisions)?;
@@ -187,14 +226,18 @@ impl Pipeline {
         &self.policy
     }
 
-    /// Takes the bar at this place of the stream: advance, decide, write down, submit. Bars of the past only
+    /// Execution, whose gate may be another process.
+    pub const fn execution(&mut self) -> &mut tradewind_execution::Engine<R> {
+        &mut self.execution
+    }
+
+    /// A bar of a stream that the gate reads by itself: advance, decide, write down, submit. Bars of the past only
     /// rebuild features; bars of other symbols pass by. Returns what was decided.
     ///
     /// # Errors
     /// [`PipelineError`]; open the pipeline again on its journals and give the same bar.
-    pub fn take(&mut self, sequence: u64, message: &v1::Bar) -> Result<Option<(v1::AccountView, &Entry)>, PipelineError> {
-        // A recording has no arrival: its feed is a replay.
-        let found = SequencedBar { sequence, arrived: Nanos(message.close_time_ns), bar: message.clone() };
+    pub fn step(&mut self, sequence: u64, message: &v1::Bar) -> Result<Option<(v1::AccountView, &Entry)>, PipelineError> {
+        let found = found(sequence, message);
         self.inference.load(&found);
         if let Some(comparison) = &mut self.comparison {
             comparison.inference.load(&found);
@@ -217,7 +260,6 @@ impl Pipeline {
             }
             Admitted::Other => return Ok(None),
         };
-        self.execution.gate().own = Some(found);
         let view = self.execution.advance(&v1::AdvanceRequest { bar: Some(message.clone()), sequence })?;
         let account = AccountSnapshot::from_wire(&view)?;
         // Through the message, because in the cluster it goes through the message.
@@ -245,4 +287,9 @@ impl Pipeline {
         }
         Ok(Some((view, entry)))
     }
+}
+
+/// A recording has no arrival: its feed is a replay.
+fn found(sequence: u64, message: &v1::Bar) -> SequencedBar {
+    SequencedBar { sequence, arrived: Nanos(message.close_time_ns), bar: message.clone() }
 }

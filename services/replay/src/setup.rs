@@ -44,8 +44,6 @@ pub struct Setup {
     pub bundle: BundleConfig,
     /// Of policy and execution.
     pub trading: TradingConfig,
-    /// Of the gate: what the resources say about the account.
-    pub account: AccountConfig,
     /// Of execution, checked.
     pub execution: ExecutionConfig,
     /// Of the decider, checked.
@@ -130,7 +128,6 @@ impl Setup {
         };
         Ok(Self {
             settings: Settings::from_config(&trading).map_err(|error| invalid(error.to_string()))?,
-            account: account_of(&trading),
             execution: ExecutionConfig::from_trading(&trading, "replay").map_err(|error| invalid(error.to_string()))?,
             control: Control { halt: policy.spec.halt, trading: trading_mode },
             profile: profile.clone(),
@@ -142,18 +139,38 @@ impl Setup {
     }
 }
 
-/// The account with this policy alone, on a recorded feed.
-fn account_of(trading: &TradingConfig) -> AccountConfig {
-    AccountConfig {
-        account: trading.account.clone(),
-        calendar: CalendarName::default(),
-        policies: vec![PolicyConfig {
-            policy: trading.policy.clone(),
-            feed: trading.feed.clone(),
-            feed_kind: FeedKind::Replay,
-            venue: trading.venue.clone(),
-            instruments: trading.instruments.clone(),
-        }],
+/// The account with these policies, on one recorded feed: what the operator would make of their resources.
+///
+/// # Errors
+/// [`SetupError::Invalid`] when they cannot share an account.
+pub fn account_of(setups: &[&Setup]) -> Result<AccountConfig, SetupError> {
+    let invalid = |text: String| SetupError::Invalid(text);
+    let first = setups.first().ok_or_else(|| invalid("there is no policy; give at least one".to_owned()))?;
+    let (account, profile) = (&first.trading.account, &first.profile.spec);
+    if let Some(other) = setups.iter().find(|other| other.trading.account != *account || other.profile.spec != *profile) {
+        let (one, other) = (&first.trading, &other.trading);
+        return Err(invalid(format!(
+            "policies '{}' and '{}' are of accounts '{account}' and '{}' or of different profiles; replay each account by itself",
+            one.policy, other.policy, other.account
+        )));
+    }
+    let mut policies: Vec<PolicyConfig> = setups.iter().map(|setup| policy_of(&setup.trading)).collect();
+    policies.sort_by(|one, other| one.policy.cmp(&other.policy));
+    // The profile has passed the rules of its resource.
+    let calendar = serde_json::to_value(profile.calendar).and_then(serde_json::from_value::<CalendarName>);
+    let calendar = calendar.map_err(|error| invalid(format!("spec.calendar: {error}")))?;
+    let config = AccountConfig { account: account.clone(), calendar, policies };
+    let violations = config.violations();
+    if violations.is_empty() { Ok(config) } else { Err(invalid(violations.join("; "))) }
+}
+
+fn policy_of(trading: &TradingConfig) -> PolicyConfig {
+    PolicyConfig {
+        policy: trading.policy.clone(),
+        feed: trading.feed.clone(),
+        feed_kind: FeedKind::Replay,
+        venue: trading.venue.clone(),
+        instruments: trading.instruments.clone(),
     }
 }
 

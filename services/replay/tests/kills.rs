@@ -18,7 +18,7 @@ use tradewind_crds::samples;
 use tradewind_inference::testing::{daily_bars, following, swift_stage};
 use tradewind_journal::{Journal, JournalError, Log};
 use tradewind_policy::{DECISIONS_FILE, Entry};
-use tradewind_replay::{Journals, Ledgers, MemoryJournals, Pipeline, Served, Setup};
+use tradewind_replay::{Journals, Ledgers, MemoryJournals, Pipeline, PolicyJournals, Served, Setup};
 use tradewind_wire::v1;
 
 /// Two symbols, one bar a day each, in the order of the stream.
@@ -87,10 +87,12 @@ impl<T: Serialize, L: Log<T>> Log<T> for Fused<L> {
 /// One life: until the stream ends (true) or the fuse blows (false). Returns the writes it made.
 fn live(setup: &Setup, bars: &[v1::Bar], open: impl FnOnce() -> Journals, fatal: u64, kept: bool) -> (bool, u64) {
     let fuse = Arc::new(Fuse { writes: AtomicU64::new(0), fatal, kept, dead: AtomicBool::new(false) });
-    let Journals { decisions, execution, risk } = open();
+    let Journals { policy: PolicyJournals { decisions, execution }, risk } = open();
     let journals = Journals {
-        decisions: Box::new(Fused { log: Boxed(decisions), fuse: Arc::clone(&fuse) }),
-        execution: Box::new(Fused { log: Boxed(execution), fuse: Arc::clone(&fuse) }),
+        policy: PolicyJournals {
+            decisions: Box::new(Fused { log: Boxed(decisions), fuse: Arc::clone(&fuse) }),
+            execution: Box::new(Fused { log: Boxed(execution), fuse: Arc::clone(&fuse) }),
+        },
         risk: Box::new(Fused { log: Boxed(risk), fuse: Arc::clone(&fuse) }),
     };
     let outcome = Pipeline::open(setup, following(), journals)

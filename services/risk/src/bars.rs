@@ -13,12 +13,22 @@ use crate::record::{MetRecord, Record};
 /// How far a bar of a live feed may be ahead of the clock of arrival (ruling 18).
 const MOST_AHEAD: i64 = 5_000_000_000;
 
+/// What a bar of a recorded feed waits for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Awaited {
+    /// Where the gate reads it.
+    pub feed: FeedName,
+    /// Other policies of the account that read the same recording: all before the bar comes first.
+    pub peers: Vec<String>,
+}
+
 impl Engine {
-    /// The feed from which the bar of a request is to be read; `None` when it was met already or comes by itself.
+    /// The feed from which the bar of a request is to be read, and who comes before; `None` when it was met already or
+    /// comes by itself.
     ///
     /// # Errors
     /// As [`Engine::meet`]: nothing is read for a caller who does not own the policy's orders.
-    pub fn awaited(&mut self, request: &v1::MeetRequest) -> Result<Option<FeedName>, RiskError> {
+    pub fn awaited(&mut self, request: &v1::MeetRequest) -> Result<Option<Awaited>, RiskError> {
         let proven = self.owner(request.owner.as_ref())?;
         let named = self.state.listings.symbols.iter().find(|(symbol, _)| symbol.as_str() == request.symbol);
         let Some((_, listing)) = named.filter(|(_, listing)| listing.policy == proven.policy) else {
@@ -26,7 +36,15 @@ impl Engine {
         };
         let met = listing.met.is_some_and(|met| request.sequence <= met.sequence);
         let feed = self.feed_of(&proven.policy).filter(|(_, kind)| *kind == FeedKind::Replay && !met);
-        Ok(feed.map(|(feed, _)| feed))
+        Ok(feed.map(|(feed, _)| Awaited { feed, peers: self.state.listings.peers(&proven.policy) }))
+    }
+
+    /// The policy of a caller that says how far it has come in a recorded feed.
+    ///
+    /// # Errors
+    /// [`RiskError::Fenced`] and its kin.
+    pub fn settles(&mut self, request: &v1::SettleOwnerRequest) -> Result<String, RiskError> {
+        Ok(self.owner(request.owner.as_ref())?.policy)
     }
 
     /// Lets the venue of the caller's policy meet a bar of the gate's own feed, in two steps when something trades at its
@@ -78,6 +96,7 @@ impl Engine {
             events: self.unread(request.owner.as_ref(), &proven.policy)?,
             positions: self.held(&proven.policy)?,
             state: Some(self.state()),
+            shared: !self.state.listings.peers(&proven.policy).is_empty(),
         })
     }
 

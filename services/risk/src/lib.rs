@@ -36,6 +36,7 @@ mod state;
 pub mod stops;
 mod venues;
 
+pub use bars::Awaited;
 pub use engine::Engine;
 pub use error::RiskError;
 pub use orders::{Arrival, CHECK_DEADLINE_NS};

@@ -178,6 +178,15 @@ impl Listings {
         }
     }
 
+    /// The other policies with an owner that read the same recorded feed; none for a live one.
+    pub(crate) fn peers(&self, policy: &str) -> Vec<String> {
+        let Some(own) = self.policies.get(policy).filter(|own| own.kind == FeedKind::Replay) else { return Vec::new() };
+        let beside = |name: &str, other: &Policy| {
+            name != policy && other.present && other.epoch > 0 && (&other.feed, other.kind) == (&own.feed, own.kind)
+        };
+        self.policies.iter().filter(|(name, other)| beside(name, other)).map(|(name, _)| name.clone()).collect()
+    }
+
     /// The instruments of a feed.
     pub(crate) fn of_feed(&self, feed: &FeedName) -> impl Iterator<Item = (&Symbol, &Listing)> {
         // Of a policy that is gone too: what it holds is valued, and its stops work, until it is flat.

@@ -56,8 +56,8 @@ fn admitted(server: &str, method: &str) -> &'static [&'static str] {
         (_, "Process/Describe") => &["operator"],
         ("inference", "Inference/Decide") => &["policy indices"],
         ("policy", "PolicyEngine/Status") => &["operator"],
-        ("execution", "Execution/Advance" | "Execution/Submit" | "Execution/Halt") => &["policy indices"],
-        ("risk", "Risk/Acquire" | "Risk/Place" | "Risk/Cancel" | "Risk/Meet" | "Risk/Events") => {
+        ("execution", "Execution/Advance" | "Execution/Submit" | "Execution/Halt" | "Execution/Settle") => &["policy indices"],
+        ("risk", "Risk/Acquire" | "Risk/Place" | "Risk/Cancel" | "Risk/Meet" | "Risk/Settle" | "Risk/Events") => {
             &["execution indices", "execution metals"]
         }
         ("risk", "Risk/Watch") => &["policy indices", "policy metals", "execution indices", "execution metals"],

@@ -92,6 +92,11 @@ impl RiskGate for RemoteGate {
         self.ask(client.meet(request.clone()))
     }
 
+    fn settle(&mut self, request: &v1::SettleOwnerRequest) -> Result<(), GateError> {
+        let mut client = self.client.clone();
+        self.ask(client.settle(request.clone())).map(drop)
+    }
+
     fn events(&mut self, request: &v1::EventsRequest) -> Result<v1::EventsReply, GateError> {
         let mut client = self.client.clone();
         self.ask(client.events(request.clone()))

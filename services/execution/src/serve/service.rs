@@ -86,4 +86,9 @@ impl ExecutionRpc for Service {
         tracing::warn!(halt = request.halt, reason = request.reason, "halt asked for");
         self.ask("halt", move |engine| engine.halt(&request)).await
     }
+
+    async fn settle(&self, request: Request<v1::SettleRequest>) -> Result<Response<v1::SettleReply>, Status> {
+        let request = request.into_inner();
+        self.ask("settle", move |engine| engine.settle(&request)).await
+    }
 }

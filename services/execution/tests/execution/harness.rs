@@ -212,6 +212,10 @@ impl RiskGate for Gate {
         self.ask(|engine| engine.meet(request, own.as_ref()))
     }
 
+    fn settle(&mut self, request: &v1::SettleOwnerRequest) -> Result<(), GateError> {
+        self.ask(|engine| engine.settles(request)).map(drop)
+    }
+
     fn events(&mut self, request: &v1::EventsRequest) -> Result<v1::EventsReply, GateError> {
         self.ask(|engine| engine.events(request))
     }

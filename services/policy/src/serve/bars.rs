@@ -24,6 +24,7 @@ use super::candidate::{Candidates, Job};
 use super::halt::withdraw;
 use super::live::Live;
 use super::metrics::Figures;
+use super::progress::{Progress, end_of};
 use super::revisions::{Revision, Revisions};
 use crate::account::AccountSnapshot;
 use crate::control::Wanted;
@@ -63,6 +64,8 @@ pub struct Bars {
     pub stop: CancellationToken,
     /// Client of the bundle that served last.
     pub stable: Option<Revision>,
+    /// How far it has come.
+    pub progress: Progress,
 }
 
 /// A bar with its symbol, in both forms.
@@ -113,6 +116,18 @@ impl Bars {
     /// # Errors
     /// [`ServeError`]: the process must restart, or stops. Nothing that a feed can bring is one.
     pub async fn take(&mut self, next: Followed) -> Result<(), ServeError> {
+        let end = end_of(&next);
+        self.admit(next).await?;
+        self.progress.dealt_with(end);
+        Ok(())
+    }
+
+    /// Tells those who share the account how far it has come, while no bar is at hand.
+    pub async fn settle(&mut self) {
+        self.progress.tell(&self.execution).await;
+    }
+
+    async fn admit(&mut self, next: Followed) -> Result<(), ServeError> {
         let SequencedBar { sequence, arrived, bar: message } = match next {
             Followed::Bar(bar) => bar,
             Followed::Quarantined(quarantined) => {
@@ -163,10 +178,11 @@ impl Bars {
     /// One bar from its account to its order. The inner error is a refusal of this bar for good.
     async fn handle(&mut self, in_hand: &InHand) -> Result<Result<(), Fault>, ServeError> {
         self.wait_for_stable().await?;
-        let account = match self.advance(in_hand).await? {
-            Ok(account) => account,
+        let (account, shared) = match self.advance(in_hand).await? {
+            Ok(advanced) => advanced,
             Err(fault) => return Ok(Err(fault)),
         };
+        self.progress.met(in_hand.sequence, shared);
         self.figures.stage("advance", in_hand.came_at.elapsed());
         let (entry, evidence) = match self.decide(in_hand, &account).await? {
             Ok(decided) => decided,
@@ -218,7 +234,8 @@ impl Bars {
         }
     }
 
-    async fn advance(&self, in_hand: &InHand) -> Result<Result<AccountSnapshot, Fault>, ServeError> {
+    /// The account at the close of a bar, and whether other policies share it.
+    async fn advance(&self, in_hand: &InHand) -> Result<Result<(AccountSnapshot, bool), Fault>, ServeError> {
         let request = v1::AdvanceRequest { bar: Some(in_hand.message.clone()), sequence: in_hand.sequence };
         loop {
             let asked = self
@@ -232,7 +249,7 @@ impl Bars {
                 Err(refusal) => return Ok(Err(fault(Reason::Refused, refusal))),
             };
             match AccountSnapshot::from_wire(&view) {
-                Ok(account) => return Ok(Ok(account)),
+                Ok(account) => return Ok(Ok((account, view.shared))),
                 Err(error) => self.pause(format!("execution, whose answer cannot be used: {error}")).await?,
             }
         }

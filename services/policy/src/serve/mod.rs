@@ -7,11 +7,13 @@ mod halt;
 mod intake;
 mod live;
 mod metrics;
+mod progress;
 mod revisions;
 mod start;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::task::Poll;
 use std::time::Duration;
 
 use tokio::sync::{mpsc, watch};
@@ -47,6 +49,7 @@ pub use halt::carry as carry_halt;
 pub use intake::Intake;
 pub use live::Live;
 pub use metrics::Figures;
+pub use progress::Progress;
 pub use revisions::{Revision, Revisions};
 pub use start::{PLACE_FILE, Place, PlaceError};
 
@@ -171,6 +174,7 @@ pub async fn serve(options: Options, wanted: watch::Receiver<Option<Wanted>>, st
         figures,
         stop: stop.clone(),
         stable: None,
+        progress: Progress::default(),
     };
     let source = Source { bus: options.bus, feed: options.feed, start_at: options.start_at, data: options.data };
     let ended =
@@ -198,9 +202,19 @@ async fn run(mut bars: Bars, source: &Source) -> Result<(), ServeError> {
         begun => begun?,
     };
     loop {
-        let next = tokio::select! {
-            next = follower.next() => next,
-            () = bars.stop.cancelled() => return Err(ServeError::Stopped),
+        let next = {
+            let next = follower.next();
+            tokio::pin!(next);
+            match futures::poll!(&mut next) {
+                Poll::Ready(next) => next,
+                Poll::Pending => {
+                    bars.settle().await;
+                    tokio::select! {
+                        next = &mut next => next,
+                        () = bars.stop.cancelled() => return Err(ServeError::Stopped),
+                    }
+                }
+            }
         };
         match next {
             Ok(next) => bars.take(next).await?,

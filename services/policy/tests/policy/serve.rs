@@ -15,7 +15,7 @@ use tradewind_core::money::Money;
 use tradewind_core::side::Side;
 use tradewind_core::time::Nanos;
 use tradewind_journal::MemoryLog;
-use tradewind_policy::serve::{Bars, Candidates, DEADLINE, Figures, Live, Revisions, WallClock, carry_halt};
+use tradewind_policy::serve::{Bars, Candidates, DEADLINE, Figures, Live, Progress, Revisions, WallClock, carry_halt};
 use tradewind_policy::{Control, Driver, Engine, Entry, PairEntry, Pairing, Routing, Settings, Trading, Wanted};
 use tradewind_wire::bus::{FeedKind, Followed, SequencedBar};
 use tradewind_wire::client::channel;
@@ -43,6 +43,9 @@ struct World {
     stable_refuses: Arc<AtomicU64>,
     /// Execution refuses every trade for good.
     trades_refused: Arc<AtomicBool>,
+    /// Whether other policies share the account, and the places that they were told of.
+    shared: Arc<AtomicBool>,
+    settled: Arc<Mutex<Vec<u64>>>,
 }
 
 #[tonic::async_trait]
@@ -57,7 +60,9 @@ impl Execution for World {
         }
         self.advanced.lock().unwrap().push(sequence);
         let equity = Some(money_to_wire(Money::from_units(1_000_000)).unwrap());
-        Ok(Response::new(v1::AccountView { sequence, equity, trading_state: "Normal".into(), ..v1::AccountView::default() }))
+        let shared = self.shared.load(Ordering::SeqCst);
+        let trading_state = "Normal".into();
+        Ok(Response::new(v1::AccountView { sequence, equity, trading_state, shared, ..v1::AccountView::default() }))
     }
 
     async fn submit(&self, request: Request<v1::TradeQualified>) -> Result<Response<v1::SubmitReply>, Status> {
@@ -72,6 +77,11 @@ impl Execution for World {
     async fn halt(&self, request: Request<v1::HaltRequest>) -> Result<Response<v1::HaltReply>, Status> {
         self.halts.lock().unwrap().push((request.into_inner().halt, Instant::now()));
         Ok(Response::new(v1::HaltReply { cancelled: 0 }))
+    }
+
+    async fn settle(&self, request: Request<v1::SettleRequest>) -> Result<Response<v1::SettleReply>, Status> {
+        self.settled.lock().unwrap().push(request.into_inner().sequence);
+        Ok(Response::new(v1::SettleReply {}))
     }
 }
 
@@ -177,6 +187,7 @@ async fn bench_of(settings: Settings, first: Option<Wanted>, log: MemoryLog<Entr
         figures,
         stop: stop.clone(),
         stable: None,
+        progress: Progress::default(),
     };
     Bench { bars, world, wanted: sender, log, evidence, stop, clock }
 }
@@ -242,6 +253,26 @@ async fn bars_are_decided_once_and_trades_are_sent() {
     let other = v1::Bar { symbol: "DAX".into(), ..v1::Bar::default() };
     bench.bars.take(followed(201, other)).await.unwrap();
     assert_eq!(bench.log.records().len(), 200);
+}
+
+/// On a recorded feed those who share the account wait for the place of the others: a decider without a bar in hand says it.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_decider_that_shares_its_account_tells_its_place() {
+    let mut bench = fresh(wanted(0, false)).await;
+    let other = |sequence| followed(sequence, v1::Bar { symbol: "DAX".into(), ..v1::Bar::default() });
+    bench.take(1..=2).await;
+    bench.bars.take(other(3)).await.unwrap();
+    bench.bars.settle().await;
+    assert!(bench.world.settled.lock().unwrap().is_empty(), "alone in its account it says nothing");
+    bench.world.shared.store(true, Ordering::SeqCst);
+    bench.take(4..=4).await;
+    bench.bars.settle().await;
+    for sequence in [5, 6] {
+        bench.bars.take(other(sequence)).await.unwrap();
+    }
+    bench.bars.settle().await;
+    bench.bars.settle().await;
+    assert_eq!(*bench.world.settled.lock().unwrap(), [4, 6], "its own bar when it is done, then all that passed by, each once");
 }
 
 /// The ledger of a run in which everything failed once is that of a run without a fault.

@@ -4,18 +4,21 @@ use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use anyhow::Context;
+use anyhow::{Context, bail, ensure};
 use clap::Parser;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use sha2::{Digest, Sha256};
 use tradewind_core::instrument::Symbol;
 use tradewind_crds::{RiskProfile, TradingPolicy};
 use tradewind_inference::Networks;
-use tradewind_journal::{Journal, Log};
+use tradewind_journal::{Journal, Log, MemoryLog};
 use tradewind_market::{Interval, Source, load};
 use tradewind_nets::{StrategicPolicies, TacticalNetwork};
-use tradewind_policy::{Entry, Report};
-use tradewind_replay::{Comparison, Journals, Ledgers, MemoryJournals, Pipeline, Served, Setup, Summary, read_manifest};
+use tradewind_policy::Entry;
+use tradewind_replay::{
+    Account, Comparison, Ledgers, Member, MemoryJournals, Pipeline, PolicyJournals, RISK_FILE, Served, Setup, Summary,
+    read_manifest,
+};
 use tradewind_wire::config::TradingConfig;
 use tradewind_wire::v1;
 
@@ -23,28 +26,31 @@ use tradewind_wire::v1;
 const CANDIDATE: &str = "cccccccccccc";
 
 /// Replays recorded bars through every engine in one process, and prints the digests that the cluster prints.
+///
+/// Several policies of one account: give --policy once for each. Of --strategic, --tactical, --bundle and --trading-file give
+/// one for all policies, or one for each in the same order.
 #[derive(Parser)]
 #[command(name = "tradewind-replay", version)]
 struct Arguments {
-    /// YAML with a TradingPolicy
-    #[arg(long)]
-    policy: PathBuf,
-    /// YAML with a RiskProfile
+    /// YAML with a TradingPolicy; once for each policy of the account
+    #[arg(long, required = true)]
+    policy: Vec<PathBuf>,
+    /// YAML with the RiskProfile of the account
     #[arg(long)]
     profile: PathBuf,
     /// Checkpoint file of the strategic stage
-    #[arg(long)]
-    strategic: PathBuf,
+    #[arg(long, required = true)]
+    strategic: Vec<PathBuf>,
     /// Checkpoint file of the tactical stage
-    #[arg(long)]
-    tactical: PathBuf,
+    #[arg(long, required = true)]
+    tactical: Vec<PathBuf>,
     /// trading.json as the cluster has it (ConfigMap of the policy), instead of one made from the manifests
     #[arg(long)]
-    trading_file: Option<PathBuf>,
+    trading_file: Vec<PathBuf>,
     /// Bundle id that records carry (status.stable.bundle of the policy)
     #[arg(long, default_value = "000000000000")]
-    bundle: String,
-    /// Strategic checkpoint of a candidate, compared in the shadow as a rollout does; ledgers do not change by it
+    bundle: Vec<String>,
+    /// Strategic checkpoint of a candidate, compared in the shadow as a rollout does; ledgers do not change by it. Of one policy
     #[arg(long)]
     candidate_strategic: Option<PathBuf>,
     /// Tactical checkpoint of a candidate; of the two, one that is not given is the stable's
@@ -53,7 +59,7 @@ struct Arguments {
     /// Directory or http(s) prefix of the recordings
     #[arg(long)]
     bars: String,
-    /// Symbols of the feed, in any order; default: the instruments of the policy
+    /// Symbols of the feed, in any order; default: the instruments of the policies
     #[arg(long, value_delimiter = ',')]
     symbols: Vec<String>,
     /// Length of a bar, when file names do not tell it (5m, 1d)
@@ -62,13 +68,13 @@ struct Arguments {
     /// Last bar: a sequence number, or a date (2008-12-31) whose bars are the last
     #[arg(long)]
     until: Option<Until>,
-    /// Directory for decisions.jsonl, orders.jsonl and fills.jsonl
+    /// Directory for decisions.jsonl, orders.jsonl and fills.jsonl; of several policies below their names
     #[arg(long)]
     out: Option<PathBuf>,
-    /// Directory for durable journals: an interrupted run goes on where it was
+    /// Directory for durable journals: an interrupted run goes on where it was; of several policies below their names
     #[arg(long)]
     data: Option<PathBuf>,
-    /// Print the summary as JSON
+    /// Print the summary as JSON; of several policies as an object by their names
     #[arg(long)]
     json: bool,
 }
@@ -103,53 +109,66 @@ impl Until {
 fn main() -> anyhow::Result<()> {
     let arguments = Arguments::parse();
     let setup_began = Instant::now();
-    let (setup, networks) = prepare(&arguments)?;
-    let bars = recorded(&arguments, &setup)?;
+    let policies = prepare(&arguments)?;
+    let bars = recorded(&arguments, &policies)?;
     eprintln!("{} bars read in {:.1} s", bars.len(), setup_began.elapsed().as_secs_f64());
     let candidate = candidate(&arguments)?;
     let began = Instant::now();
-    let (report, entries, records) = match &arguments.data {
-        None => {
-            let journals = MemoryJournals::default();
-            let report = run(&setup, networks, candidate, journals.handles(), &bars)?;
-            (report, journals.decisions.records(), journals.execution.records())
-        }
-        Some(directory) => {
-            std::fs::create_dir_all(directory).with_context(|| format!("creating {}", directory.display()))?;
-            let report = run(&setup, networks, candidate, Journals::on_disk(directory)?, &bars)?;
-            let mut decisions = Journal::<Entry>::open(&directory.join(tradewind_policy::DECISIONS_FILE))?;
-            let mut execution =
-                Journal::<tradewind_execution::Record>::open(&directory.join(tradewind_execution::serve::ORDERS_FILE))?;
-            (report, decisions.replay()?, execution.replay()?)
-        }
-    };
+    let runs = run(&arguments, policies, candidate, &bars)?;
     let seconds = began.elapsed().as_secs_f64();
-    let ledgers = Ledgers::of(&entries, &records)?;
-    if let Some(directory) = &arguments.out {
-        write(&ledgers, directory)?;
+    let single = runs.len() == 1;
+    let mut summaries = serde_json::Map::new();
+    for one in &runs {
+        let ledgers = Ledgers::of(&one.entries, &one.records)?;
+        if let Some(directory) = &arguments.out {
+            write(&ledgers, &below(directory, &one.policy, single))?;
+        }
+        let mut summary = Summary::of(&one.entries, &ledgers, one.setup.trading.starting_equity, seconds);
+        summary.comparison.clone_from(&one.comparison);
+        match (arguments.json, single) {
+            (true, true) => println!("{}", serde_json::to_string_pretty(&summary)?),
+            (true, false) => drop(summaries.insert(one.policy.clone(), serde_json::to_value(&summary)?)),
+            (false, true) => print!("{summary}"),
+            (false, false) => println!("policy {}\n{summary}", one.policy),
+        }
     }
-    let mut summary = Summary::of(&entries, &ledgers, setup.trading.starting_equity, seconds);
-    summary.comparison = report.map(|report| Comparison::of(&report, setup.margin_bps));
-    if arguments.json {
-        println!("{}", serde_json::to_string_pretty(&summary)?);
-    } else {
-        print!("{summary}");
+    if arguments.json && !single {
+        println!("{}", serde_json::to_string_pretty(&summaries)?);
     }
     Ok(())
 }
 
-fn prepare(arguments: &Arguments) -> anyhow::Result<(Setup, Networks)> {
+/// The files of a policy: of the only one in the directory itself.
+fn below(directory: &Path, policy: &str, single: bool) -> PathBuf {
+    if single { directory.to_owned() } else { directory.join(policy) }
+}
+
+/// What is given for all policies or for each of them.
+fn each<'a, T>(flag: &str, given: &'a [T], at: usize, policies: usize) -> anyhow::Result<Option<&'a T>> {
+    let fits = given.len() <= 1 || given.len() == policies;
+    ensure!(fits, "{flag} is given {} times for {policies} policies; give it once, or once for each", given.len());
+    Ok(given.get(if given.len() == policies { at } else { 0 }))
+}
+
+fn prepare(arguments: &Arguments) -> anyhow::Result<Vec<(Setup, Networks)>> {
     let text = |path: &Path| std::fs::read_to_string(path).with_context(|| format!("reading {}", path.display()));
     let name = |path: &Path| path.display().to_string();
-    let policy: TradingPolicy = read_manifest(&name(&arguments.policy), &text(&arguments.policy)?, "TradingPolicy")?;
     let profile: RiskProfile = read_manifest(&name(&arguments.profile), &text(&arguments.profile)?, "RiskProfile")?;
-    let (strategic, tactical) = (strategic(&arguments.strategic)?, tactical(&arguments.tactical)?);
-    let served = Served { bundle: &arguments.bundle, strategic_sha256: strategic.sha256(), tactical_sha256: tactical.sha256() };
-    let mut setup = Setup::new(&policy, &profile, served)?;
-    if let Some(path) = &arguments.trading_file {
-        setup = Setup::of_files(&policy, &profile, TradingConfig::load(path)?, setup.bundle)?;
-    }
-    Ok((setup, Networks::new(strategic, tactical)))
+    let count = arguments.policy.len();
+    let one = |(at, path): (usize, &PathBuf)| {
+        let policy: TradingPolicy = read_manifest(&name(path), &text(path)?, "TradingPolicy")?;
+        let strategic_file = each("--strategic", &arguments.strategic, at, count)?.context("--strategic is missing")?;
+        let tactical_file = each("--tactical", &arguments.tactical, at, count)?.context("--tactical is missing")?;
+        let (strategic, tactical) = (strategic(strategic_file)?, tactical(tactical_file)?);
+        let bundle = each("--bundle", &arguments.bundle, at, count)?.context("--bundle is missing")?;
+        let served = Served { bundle, strategic_sha256: strategic.sha256(), tactical_sha256: tactical.sha256() };
+        let mut setup = Setup::new(&policy, &profile, served)?;
+        if let Some(path) = each("--trading-file", &arguments.trading_file, at, count)? {
+            setup = Setup::of_files(&policy, &profile, TradingConfig::load(path)?, setup.bundle)?;
+        }
+        Ok((setup, Networks::new(strategic, tactical)))
+    };
+    arguments.policy.iter().enumerate().map(one).collect()
 }
 
 /// The networks of the candidate, if one is asked for.
@@ -157,8 +176,12 @@ fn candidate(arguments: &Arguments) -> anyhow::Result<Option<Networks>> {
     if arguments.candidate_strategic.is_none() && arguments.candidate_tactical.is_none() {
         return Ok(None);
     }
-    let strategic = strategic(arguments.candidate_strategic.as_ref().unwrap_or(&arguments.strategic))?;
-    let tactical = tactical(arguments.candidate_tactical.as_ref().unwrap_or(&arguments.tactical))?;
+    let ([stable_strategic], [stable_tactical]) = (arguments.strategic.as_slice(), arguments.tactical.as_slice()) else {
+        bail!("a candidate is compared with one policy; give --policy, --strategic and --tactical once");
+    };
+    ensure!(arguments.policy.len() == 1, "a candidate is compared with one policy; {} are given", arguments.policy.len());
+    let strategic = strategic(arguments.candidate_strategic.as_ref().unwrap_or(stable_strategic))?;
+    let tactical = tactical(arguments.candidate_tactical.as_ref().unwrap_or(stable_tactical))?;
     Ok(Some(Networks::new(strategic, tactical)))
 }
 
@@ -181,9 +204,10 @@ fn checkpoint(path: &Path) -> anyhow::Result<(Vec<u8>, String)> {
 }
 
 /// The stream as the market process publishes it: number in the vector + 1 = sequence.
-fn recorded(arguments: &Arguments, setup: &Setup) -> anyhow::Result<Vec<v1::Bar>> {
+fn recorded(arguments: &Arguments, policies: &[(Setup, Networks)]) -> anyhow::Result<Vec<v1::Bar>> {
     let symbols: Vec<Symbol> = if arguments.symbols.is_empty() {
-        setup.execution.instruments.iter().map(|instrument| instrument.symbol.clone()).collect()
+        let all = policies.iter().flat_map(|(setup, _)| &setup.execution.instruments);
+        all.map(|instrument| instrument.symbol.clone()).collect()
     } else {
         arguments.symbols.iter().map(|symbol| symbol.clone().try_into()).collect::<Result<_, _>>()?
     };
@@ -197,17 +221,95 @@ fn recorded(arguments: &Arguments, setup: &Setup) -> anyhow::Result<Vec<v1::Bar>
     Ok(bars)
 }
 
+/// What the run of a policy left.
+struct Ran {
+    policy: String,
+    setup: Setup,
+    entries: Vec<Entry>,
+    records: Vec<tradewind_execution::Record>,
+    comparison: Option<Comparison>,
+}
+
+/// Where the journals of a policy are.
+enum Kept {
+    Memory(MemoryJournals),
+    Disk(PathBuf),
+}
+
+impl Kept {
+    fn handles(&self) -> anyhow::Result<PolicyJournals> {
+        match self {
+            Self::Memory(journals) => Ok(journals.of_policy()),
+            Self::Disk(directory) => {
+                std::fs::create_dir_all(directory).with_context(|| format!("creating {}", directory.display()))?;
+                Ok(PolicyJournals::on_disk(directory)?)
+            }
+        }
+    }
+
+    fn records(&self) -> anyhow::Result<(Vec<Entry>, Vec<tradewind_execution::Record>)> {
+        match self {
+            Self::Memory(journals) => Ok((journals.decisions.records(), journals.execution.records())),
+            Self::Disk(directory) => {
+                let mut decisions = Journal::<Entry>::open(&directory.join(tradewind_policy::DECISIONS_FILE))?;
+                let orders = directory.join(tradewind_execution::serve::ORDERS_FILE);
+                let mut execution = Journal::<tradewind_execution::Record>::open(&orders)?;
+                Ok((decisions.replay()?, execution.replay()?))
+            }
+        }
+    }
+}
+
 fn run(
-    setup: &Setup,
-    networks: Networks,
+    arguments: &Arguments,
+    policies: Vec<(Setup, Networks)>,
     candidate: Option<Networks>,
-    journals: Journals,
     bars: &[v1::Bar],
-) -> anyhow::Result<Option<Report>> {
-    let mut pipeline = Pipeline::open(setup, networks, journals)?;
-    if let Some(candidate) = candidate {
+) -> anyhow::Result<Vec<Ran>> {
+    let single = policies.len() == 1;
+    let risk: Box<dyn Log<tradewind_risk::Record>> = match &arguments.data {
+        None => Box::new(MemoryLog::new()),
+        Some(directory) => {
+            std::fs::create_dir_all(directory).with_context(|| format!("creating {}", directory.display()))?;
+            Box::new(Journal::open(&directory.join(RISK_FILE))?)
+        }
+    };
+    let (mut members, mut kept) = (Vec::new(), Vec::new());
+    for (setup, networks) in policies {
+        let journals = match &arguments.data {
+            None => Kept::Memory(MemoryJournals::default()),
+            Some(directory) => Kept::Disk(below(directory, &setup.trading.policy, single)),
+        };
+        members.push(Member { setup: setup.clone(), networks, journals: journals.handles()? });
+        kept.push((setup, journals));
+    }
+    let mut account = Account::open(members, risk)?;
+    if let (Some(candidate), Some((setup, _))) = (candidate, kept.first()) {
+        let mut policies = account.policies_mut();
+        let (_, pipeline) = policies.next().context("there is no policy")?;
         pipeline.compare(setup, CANDIDATE, candidate)?;
     }
+    take_all(&mut account, bars)?;
+    let comparisons: Vec<_> = account
+        .policies()
+        .map(|(policy, pipeline)| {
+            tell_quarantined(policy, pipeline);
+            (policy.to_owned(), pipeline.report())
+        })
+        .collect();
+    // The journals on disk are one process's at a time.
+    drop(account);
+    let ran = |(setup, kept): (Setup, Kept)| {
+        let (entries, records) = kept.records()?;
+        let policy = setup.trading.policy.clone();
+        let report = comparisons.iter().find(|(name, _)| *name == policy).and_then(|(_, report)| report.as_ref());
+        let comparison = report.map(|report| Comparison::of(report, setup.margin_bps));
+        Ok(Ran { policy, setup, entries, records, comparison })
+    };
+    kept.into_iter().map(ran).collect()
+}
+
+fn take_all(account: &mut Account, bars: &[v1::Bar]) -> anyhow::Result<()> {
     let progress = ProgressBar::new(bars.len() as u64);
     progress.set_style(ProgressStyle::with_template("{wide_bar} {pos}/{len} bars {per_sec} {eta}")?);
     progress.enable_steady_tick(Duration::from_millis(200));
@@ -215,21 +317,25 @@ fn run(
         progress.set_draw_target(ProgressDrawTarget::hidden());
     }
     for (sequence, bar) in (1..).zip(bars) {
-        pipeline.take(sequence, bar).with_context(|| format!("sequence {sequence}, {}/{}", bar.symbol, bar.index))?;
+        account.take(sequence, bar).with_context(|| format!("sequence {sequence}, {}/{}", bar.symbol, bar.index))?;
         progress.inc(1);
     }
     progress.finish_and_clear();
+    Ok(())
+}
+
+fn tell_quarantined(policy: &str, pipeline: &Pipeline) {
     let intake = pipeline.intake();
-    if intake.quarantined() > 0 {
-        eprintln!("{} bars were quarantined, the newest of them:", intake.quarantined());
-        for one in intake.sample() {
-            eprintln!(
-                "  {}/{} (bar {} of the run): {}: {}, allowed is {}",
-                one.symbol, one.index, one.sequence, one.reason, one.value, one.limit
-            );
-        }
+    if intake.quarantined() == 0 {
+        return;
     }
-    Ok(pipeline.report())
+    eprintln!("{} bars were quarantined for policy {policy}, the newest of them:", intake.quarantined());
+    for one in intake.sample() {
+        eprintln!(
+            "  {}/{} (bar {} of the run): {}: {}, allowed is {}",
+            one.symbol, one.index, one.sequence, one.reason, one.value, one.limit
+        );
+    }
 }
 
 fn write(ledgers: &Ledgers, directory: &Path) -> anyhow::Result<()> {

@@ -4,6 +4,7 @@ mod account;
 mod feeds;
 mod profile;
 mod service;
+mod turns;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;

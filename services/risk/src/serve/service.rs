@@ -17,16 +17,20 @@ use tradewind_wire::v1::risk_server::{Risk, RiskServer};
 
 use super::Running;
 use super::feeds::{Feeds, arrival_clock};
-use crate::{Arrival, Engine, RiskError};
+use super::turns::Turns;
+use crate::{Arrival, Awaited, Engine, RiskError};
 
 /// How long a call waits for a bar of the gate's own feed.
 const PATIENCE: Duration = Duration::from_millis(800);
+/// How long a call waits for the policies that come before it: the caller's thread has other work as well.
+const TURN: Duration = Duration::from_millis(200);
 
 /// `tradewind.v1.Risk` on a running engine.
 #[derive(Clone, Debug)]
 pub struct Service {
     running: Running,
     feeds: Feeds,
+    turns: Turns,
     verdicts: Counter<u64>,
     seconds: Histogram<f64>,
 }
@@ -40,6 +44,7 @@ impl Service {
         Self {
             running,
             feeds,
+            turns: Turns::default(),
             verdicts: meter.u64_counter("risk_verdicts_total").with_description("Checked orders by verdict").build(),
             seconds: meter.f64_histogram("risk_check_seconds").with_unit("s").with_boundaries(buckets).build(),
         }
@@ -125,10 +130,13 @@ impl Risk for Service {
         let deadline = tokio::time::Instant::now() + PATIENCE;
         let asked = request.clone();
         let own = match self.running.call(move |engine| engine.awaited(&asked)).await {
-            Ok(Ok(Some(feed))) => {
+            Ok(Ok(Some(Awaited { feed, peers }))) => {
                 let read = tokio::time::timeout_at(deadline, self.feeds.recorded(&feed, sequence)).await;
                 let read = read.map_err(|_| Status::unavailable(format!("bar {sequence} of feed {feed} has not come yet")))?;
-                Some(read.map_err(|error| Status::unavailable(error.to_string()))?)
+                let read = read.map_err(|error| Status::unavailable(error.to_string()))?;
+                let turn = self.turns.turn(policy_of(request.owner.as_ref()), sequence, &peers, Instant::now() + TURN).await;
+                turn.map_err(Status::unavailable)?;
+                Some(read)
             }
             Ok(Ok(None)) => None,
             refused => return answer(refused.map(|outcome| outcome.map(|_| v1::MeetReply::default()))),
@@ -139,9 +147,21 @@ impl Risk for Service {
             if !matches!(&outcome, Ok(Err(RiskError::NotSeen { .. })))
                 || !matches!(tokio::time::timeout_at(deadline, state.changed()).await, Ok(Ok(())))
             {
+                self.turns.heard(policy_of(request.owner.as_ref()));
                 return answer(outcome);
             }
         }
+    }
+
+    async fn settle(&self, request: Request<v1::SettleOwnerRequest>) -> Result<Response<v1::SettleOwnerReply>, Status> {
+        speaks_for(&request, request.get_ref().owner.as_ref())?;
+        let request = request.into_inner();
+        let sequence = request.sequence;
+        let settled = self.running.call(move |engine| engine.settles(&request)).await;
+        if let Ok(Ok(policy)) = &settled {
+            self.turns.come(policy, sequence);
+        }
+        answer(settled.map(|outcome| outcome.map(|_| v1::SettleOwnerReply {})))
     }
 
     type WatchStream = Pin<Box<dyn Stream<Item = Result<v1::RiskState, Status>> + Send>>;
@@ -163,7 +183,11 @@ impl Risk for Service {
 
 /// An owner's calls come from that owner's process.
 fn speaks_for<T>(request: &Request<T>, owner: Option<&v1::Owner>) -> Result<(), Status> {
-    caller_of(request)?.speaks_for(owner.map_or("", |owner| owner.policy.as_str()))
+    caller_of(request)?.speaks_for(policy_of(owner))
+}
+
+fn policy_of(owner: Option<&v1::Owner>) -> &str {
+    owner.map_or("", |owner| owner.policy.as_str())
 }
 
 /// The state with the next beat of the engine's thread, with every one after it, and at once on every change. What an

@@ -257,7 +257,7 @@ fn every_field_of_an_owner_and_of_the_other_calls() {
     let seen = table(&mut text, &good, &rows, place);
     assert_eq!(seen, expected.map(|row| row.map(str::to_owned).to_vec()).to_vec(), "\n{text}");
     type Call = fn(&mut Engine, v1::Owner) -> String;
-    let others: [(&str, Call); 3] = [
+    let others: [(&str, Call); 4] = [
         ("Cancel", |engine, owner| {
             let order_ids = vec!["others/a".into(), String::new()];
             word(engine.cancel(&v1::CancelRequest { owner: Some(owner), order_ids }), |_| "ok".into())
@@ -265,6 +265,9 @@ fn every_field_of_an_owner_and_of_the_other_calls() {
         ("Meet", |engine, owner| {
             let request = v1::MeetRequest { owner: Some(owner), symbol: "SPX".into(), sequence: u64::MAX };
             word(engine.meet(&request, None), |_| "ok".into())
+        }),
+        ("Settle", |engine, owner| {
+            word(engine.settles(&v1::SettleOwnerRequest { owner: Some(owner), sequence: u64::MAX }), |_| "ok".into())
         }),
         ("Events", |engine, owner| word(engine.events(&v1::EventsRequest { owner: Some(owner) }), |_| "ok".into())),
     ];

@@ -73,7 +73,7 @@ pub const ALL: [Scenario; 19] = [
     },
     Scenario {
         name: "brake",
-        claim: "a kubelet that rejects pinned pods trips the brake after at most five",
+        claim: "a kubelet that rejects pinned pods trips the brake with the first; few follow, none after seconds",
         run: kubelet_rejects,
     },
     Scenario { name: "halt", claim: "a halt stops every new order in under a second, with the operator gone", run: halted },

@@ -105,17 +105,30 @@ pub fn rejected_by_the_kubelet(environment: &Environment, namespace: &str, spec:
         let left = failed_pods(environment, namespace)?;
         Ok(if left == 0 { Poll::Ready(()) } else { Poll::NotYet(format!("{left} failed pods")) })
     })?;
-    let rejections = rejections(environment, namespace)?;
-    ensure!((1..=5).contains(&rejections), "the kubelet rejected {rejections} pods, expected 1 to 5");
+    let (rejections, lasted) = rejections(environment, namespace)?;
+    ensure!(rejections > 0, "the kubelet rejected no pod");
+    // How many pods a set makes until a write takes effect is a question of how fast its controller is on this machine.
+    ensure!(
+        rejections <= 5 || lasted <= BRAKED_WITHIN,
+        "the kubelet rejected {rejections} pods, the last one {lasted:?} after the first; allowed are 5, or {BRAKED_WITHIN:?}"
+    );
     environment.kubectl.apply(namespace, &manifests::trading_policy(spec))?;
     setup::until_phase(environment, namespace, spec.name, "Healthy", Duration::from_secs(60))?;
-    Ok(format!("{rejections} pods rejected, all removed; {message}"))
+    Ok(format!("{rejections} pods rejected within {lasted:?}, all removed; {message}"))
 }
 
-/// Pods that a kubelet rejected, by its own events: one each.
-fn rejections(environment: &Environment, namespace: &str) -> Result<usize> {
+/// The brake holds when no pod is rejected later than this after the first one; its events have whole seconds.
+const BRAKED_WITHIN: Duration = Duration::from_secs(3);
+
+/// Pods that a kubelet rejected, by its own events: one each, and the time from the first to the last.
+fn rejections(environment: &Environment, namespace: &str) -> Result<(usize, Duration)> {
     let list = environment.kubectl.get(namespace, &["events", "--field-selector=reason=UnexpectedAdmissionError"])?;
-    Ok(list.and_then(|list| list["items"].as_array().map(Vec::len)).unwrap_or(0))
+    let items = list.and_then(|list| list["items"].as_array().cloned()).unwrap_or_default();
+    let time = |event: &Value| text(event, "/firstTimestamp").parse::<jiff::Timestamp>();
+    let times = items.iter().map(time).collect::<Result<Vec<_>, _>>().context("a time of an event")?;
+    let (first, last) = (times.iter().min(), times.iter().max());
+    let lasted = first.zip(last).map_or(Duration::ZERO, |(first, last)| last.duration_since(*first).unsigned_abs());
+    Ok((items.len(), lasted))
 }
 
 fn failed_pods(environment: &Environment, namespace: &str) -> Result<usize> {
