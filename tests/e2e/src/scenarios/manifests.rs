@@ -13,6 +13,8 @@ pub struct PolicySpec<'a> {
     pub tactical: &'a str,
     /// Feed that it reads.
     pub feed: &'a str,
+    /// Its instruments: of the recorded indices SPX and IXIC.
+    pub symbols: &'a [&'a str],
     /// `Pinned` or `Shared`.
     pub placement: &'a str,
     /// CPUs of the inference pod.
@@ -51,6 +53,7 @@ impl PolicySpec<'static> {
         strategic: "strategic-a",
         tactical: "tactical-a",
         feed: "default",
+        symbols: &["SPX", "IXIC"],
         placement: "Pinned",
         inference_cpus: 1,
         deadline: "15m",
@@ -69,6 +72,12 @@ pub fn risk_profile(name: &str) -> String {
 /// The same with another limit on the fall from the highest equity, in basis points.
 #[must_use]
 pub fn risk_profile_with(name: &str, max_drawdown_bps: u32) -> String {
+    risk_profile_of(name, max_drawdown_bps, 15_000)
+}
+
+/// The same with another limit on gross exposure as well, in basis points of equity.
+#[must_use]
+pub fn risk_profile_of(name: &str, max_drawdown_bps: u32, max_gross_bps: u32) -> String {
     let account = if name == "main" { "paper-1".to_owned() } else { format!("paper-{name}") };
     format!(
         r#"apiVersion: tradewind.dev/v1alpha1
@@ -77,7 +86,7 @@ metadata: {{name: {name}}}
 spec:
   account: {account}
   startingEquity: "1000000"
-  limits: {{maxOrderNotional: "250000", maxPositionNotional: "500000", maxGrossExposureBps: 15000, dailyLossBps: 300, maxDrawdownBps: {max_drawdown_bps}, maxOrdersPerMinute: 600, priceCollarBps: 500, maxDataAge: 5s}}
+  limits: {{maxOrderNotional: "250000", maxPositionNotional: "500000", maxGrossExposureBps: {max_gross_bps}, dailyLossBps: 300, maxDrawdownBps: {max_drawdown_bps}, maxOrdersPerMinute: 600, priceCollarBps: 500, maxDataAge: 5s}}
   halt: false
 "#
     )
@@ -95,11 +104,13 @@ spec: {{role: {role}, source: {{uri: "{uri}", sha256: "{sha256}"}}}}
     )
 }
 
-/// A TradingPolicy for the two recorded indices.
+/// A TradingPolicy for recorded indices.
 #[must_use]
 pub fn trading_policy(spec: &PolicySpec<'_>) -> String {
     let PolicySpec { name, risk_profile, strategic, tactical, feed, placement, inference_cpus, deadline, .. } = spec;
-    let PolicySpec { execution_threshold_bps, base_notional, pace, .. } = spec;
+    let PolicySpec { execution_threshold_bps, base_notional, pace, symbols, .. } = spec;
+    let listed = |symbol: &&str| format!(r#"{{symbol: {symbol}, pointValue: "1", tick: "0.01", lot: "1"}}"#);
+    let instruments = symbols.iter().map(listed).collect::<Vec<_>>().join(", ");
     let ([shadow, first, second], misses) = (pace.bars, pace.max_deadline_miss_bps);
     format!(
         r#"apiVersion: tradewind.dev/v1alpha1
@@ -109,7 +120,7 @@ spec:
   riskProfileRef: {{name: {risk_profile}}}
   feed: {{name: {feed}, kind: Replay}}
   startAt: Beginning
-  instruments: [{{symbol: SPX, pointValue: "1", tick: "0.01", lot: "1"}}, {{symbol: IXIC, pointValue: "1", tick: "0.01", lot: "1"}}]
+  instruments: [{instruments}]
   trading: Paper
   mode: Standard
   models: {{strategic: {{checkpointRef: {{name: {strategic}}}}}, tactical: {{checkpointRef: {{name: {tactical}}}}}}}
