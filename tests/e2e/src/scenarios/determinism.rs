@@ -1,9 +1,11 @@
 //! The same bars through the cluster and through one process give the same bytes.
 
 use std::fs;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
+use serde_json::Value;
 
 use super::ledger::{self, Kind};
 use super::manifests::{self, PolicySpec};
@@ -55,7 +57,8 @@ pub fn run(environment: &Environment) -> Result<String> {
     }
     let by_driver = ledger::each_bar_once(&ledger::lines(environment, namespace, spec.name, Kind::Decisions)?)?;
     feed::stop(environment, FIXED)?;
-    let local = in_one_process(environment, &spec, &bundle)?;
+    let summary = in_one_process(environment, &manifests::risk_profile(spec.risk_profile), &[(&spec, &bundle)])?;
+    let local: Vec<String> = LEDGERS.iter().map(|(name, _)| text(&summary, &format!("/digests/{name}")).to_owned()).collect();
     ensure!(cluster == local, "digests differ\ncluster:   {cluster:?}\none process: {local:?}");
     Ok(format!(
         "bundle {bundle}, {} bars, {by_driver:?}\ncluster     {}\none process {}",
@@ -78,7 +81,7 @@ pub fn until_decided(environment: &Environment, namespace: &str, policy: &str, b
 }
 
 /// Names of the ledgers' files.
-const LEDGERS: [(&str, Kind); 3] = [("decisions", Kind::Decisions), ("orders", Kind::Orders), ("fills", Kind::Fills)];
+pub const LEDGERS: [(&str, Kind); 3] = [("decisions", Kind::Decisions), ("orders", Kind::Orders), ("fills", Kind::Fills)];
 
 /// Keeps the ledgers of a policy and the name of its bundle as they are now, for [`as_undisturbed`].
 ///
@@ -105,48 +108,62 @@ pub fn as_undisturbed(environment: &Environment, namespace: &str, spec: &PolicyS
         keep(environment, namespace, spec)?;
     }
     let bundle = fs::read_to_string(folder.join("bundle"))?;
-    in_one_process(environment, spec, &bundle)?;
-    let mut counts = Vec::new();
-    for (name, _) in LEDGERS {
-        let cluster = fs::read_to_string(folder.join(name))?;
-        let undisturbed = fs::read_to_string(environment.scratch("replay").join("out").join(format!("{name}.jsonl")))?;
-        let mut both = cluster.lines().zip(undisturbed.lines()).zip(1..);
-        if let Some(((cluster, alone), line)) = both.find(|((cluster, alone), _)| cluster != alone) {
-            bail!("{name}, line {line}\ncluster:     {cluster}\nundisturbed: {alone}");
-        }
-        let lines = cluster.lines().count();
-        ensure!(lines > 0 && lines <= undisturbed.lines().count(), "{lines} {name}, more than the undisturbed run has");
-        counts.push(format!("{lines} {name}"));
-    }
+    in_one_process(environment, &manifests::risk_profile(spec.risk_profile), &[(spec, &bundle)])?;
+    let read = |name: &str| Ok(fs::read_to_string(folder.join(name))?);
+    let counts = is_beginning(&out(environment), read)?;
     fs::remove_dir_all(folder)?;
-    Ok(format!("bundle {bundle}: {} are those of a run without a fault, byte for byte", counts.join(", ")))
+    Ok(format!("bundle {bundle}: {counts} are those of a run without a fault, byte for byte"))
 }
 
-/// Digests of decisions, orders and fills of `tradewind-replay`.
-fn in_one_process(environment: &Environment, spec: &PolicySpec<'_>, bundle: &str) -> Result<Vec<String>> {
+/// Where a replay in one process leaves its ledgers.
+#[must_use]
+pub fn out(environment: &Environment) -> PathBuf {
+    environment.scratch("replay").join("out")
+}
+
+/// Whether the ledgers that `cluster` gives by name are the beginning of those in `alone`; gives their lengths.
+///
+/// # Errors
+/// When a line differs, is missing or doubled.
+pub fn is_beginning(alone: &Path, cluster: impl Fn(&str) -> Result<String>) -> Result<String> {
+    let mut counts = Vec::new();
+    for (name, _) in LEDGERS {
+        let (cluster, alone) = (cluster(name)?, fs::read_to_string(alone.join(format!("{name}.jsonl")))?);
+        let mut both = cluster.lines().zip(alone.lines()).zip(1..);
+        if let Some(((cluster, alone), line)) = both.find(|((cluster, alone), _)| cluster != alone) {
+            bail!("{name}, line {line}\ncluster:     {cluster}\none process: {alone}");
+        }
+        let lines = cluster.lines().count();
+        ensure!(lines > 0 && lines <= alone.lines().count(), "{lines} {name}, more than the run in one process has");
+        counts.push(format!("{lines} {name}"));
+    }
+    Ok(counts.join(", "))
+}
+
+/// Runs `tradewind-replay` on policies of one account, each with its bundle, under this profile; gives its summary.
+///
+/// # Errors
+/// When it ends with an error.
+pub fn in_one_process(environment: &Environment, profile_text: &str, policies: &[(&PolicySpec<'_>, &str)]) -> Result<Value> {
     let folder = environment.scratch("replay");
     if folder.exists() {
         fs::remove_dir_all(&folder)?;
     }
     fs::create_dir_all(&folder)?;
-    let (policy, profile) = (folder.join("policy.yaml"), folder.join("profile.yaml"));
-    fs::write(&policy, manifests::trading_policy(spec))?;
-    fs::write(&profile, manifests::risk_profile(spec.risk_profile))?;
-    let tree = &environment.tree;
-    let paths = [
-        ("--policy", policy),
-        ("--profile", profile),
-        ("--strategic", tree.checkpoint(spec.strategic)),
-        ("--tactical", tree.checkpoint(spec.tactical)),
-        ("--bars", tree.bars()),
-        ("--out", folder.join("out")),
-    ];
-    let words: Vec<String> = paths.iter().map(|(_, path)| path.to_string_lossy().into_owned()).collect();
-    let mut arguments: Vec<&str> = paths.iter().zip(&words).flat_map(|((flag, _), path)| [*flag, path.as_str()]).collect();
-    arguments.extend(["--bundle", bundle, "--json"]);
+    let (profile, tree) = (folder.join("profile.yaml"), &environment.tree);
+    fs::write(&profile, profile_text)?;
+    let mut paths = vec![("--profile", profile), ("--bars", tree.bars()), ("--out", out(environment))];
+    let mut arguments = vec!["--json".to_owned()];
+    for (spec, bundle) in policies {
+        let policy = folder.join(format!("{}.yaml", spec.name));
+        fs::write(&policy, manifests::trading_policy(spec))?;
+        let (strategic, tactical) = (tree.checkpoint(spec.strategic), tree.checkpoint(spec.tactical));
+        paths.extend([("--policy", policy), ("--strategic", strategic), ("--tactical", tactical)]);
+        arguments.extend(["--bundle".to_owned(), (*bundle).to_owned()]);
+    }
+    arguments.extend(paths.into_iter().flat_map(|(flag, path)| [flag.to_owned(), path.to_string_lossy().into_owned()]));
+    let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
     let output = Run::new(tree.program("tradewind-replay"), &arguments).deadline(Duration::from_secs(300)).output()?;
     let json = output.find('{').map(|at| &output[at..]).context("the replay printed no JSON")?;
-    let summary: serde_json::Value =
-        serde_json::from_str(json).with_context(|| format!("the replay's summary is no JSON: {json}"))?;
-    Ok(LEDGERS.iter().map(|(name, _)| text(&summary, &format!("/digests/{name}")).to_owned()).collect())
+    serde_json::from_str(json).with_context(|| format!("the replay's summary is no JSON: {json}"))
 }

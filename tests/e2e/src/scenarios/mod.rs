@@ -19,6 +19,7 @@ pub mod rejection;
 pub mod restarts;
 pub mod rollback;
 pub mod setup;
+pub mod shared_account;
 pub mod verbs;
 pub mod wrong;
 
@@ -60,7 +61,7 @@ pub fn demo() -> impl Iterator<Item = &'static Scenario> {
 const POLICY: PolicySpec<'static> = PolicySpec::SAMPLE;
 
 /// The scenarios in the order in which they build on each other.
-pub const ALL: [Scenario; 19] = [
+pub const ALL: [Scenario; 20] = [
     Scenario { name: "serving", claim: "samples applied with kubectl trade on paper", run: serving },
     Scenario { name: "pinning", claim: "inference, risk and execution run on the CPUs that they asked for", run: pinned },
     Scenario { name: "rejection", claim: "spoiled checkpoints are rejected before any pod sees them", run: rejected },
@@ -86,6 +87,11 @@ pub const ALL: [Scenario; 19] = [
         name: "wrong-conditions",
         claim: "what only the operator can refuse is shown as a condition with field, value seen and value allowed",
         run: wrong::shown,
+    },
+    Scenario {
+        name: "shared-account",
+        claim: "two policies on one account: its limits hold across both as in one process, and one does not feel the other's end",
+        run: shared_account::run,
     },
     Scenario { name: "verbs", claim: "a rollout is paused, resumed, aborted, superseded and promoted by hand", run: verbs::run },
     Scenario {
@@ -179,6 +185,8 @@ pub fn run_some(environment: &Environment, filter: &str) -> Counts {
         match scenario.name {
             // Ready when the halt, in which the operator is away, is over.
             "insufficient-cpu" => early("without-bars", verbs::begin),
+            // Ready when the conditions have been shown.
+            "without-bars" => early("shared-account", shared_account::prepare),
             "wrong-conditions" => {
                 early("determinism", determinism::prepare);
                 // Takes minutes, beside the next scenarios.
