@@ -27,6 +27,8 @@ closed_list! {
         Verified,
         /// True when the running risk service has acknowledged this generation of the limits.
         LimitsInForce,
+        /// True when the risk service sees the market of every policy of its account by itself.
+        FeedsFollowed,
     }
 }
 
@@ -147,6 +149,18 @@ closed_list! {
         Unreachable,
         /// The account belongs to another profile, maybe of another namespace.
         AccountTaken,
+        /// The risk service reads the feeds of the account.
+        Following,
+        /// No policy trades the account.
+        NoPolicy,
+        /// No bar has come to the risk service yet; it refuses orders until one does.
+        WaitingForBars,
+        /// Bars of a live feed are due at the risk service and do not come; it refuses orders meanwhile.
+        FeedStale,
+        /// The risk service cannot read a feed; it refuses orders meanwhile.
+        FeedUnavailable,
+        /// The stream of a feed was removed and made again; none of its bars is taken.
+        StreamReplaced,
         /// The pool of dedicated CPUs cannot hold what is asked for.
         InsufficientPinnedCPU,
         /// The kubelet kept rejecting pinned pods; the set was scaled to zero.

@@ -172,7 +172,7 @@ pub struct RiskProfileStatus {
     /// Generation of the spec that this status was computed from.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub observed_generation: Option<i64>,
-    /// Ready, Reconciling, Stalled (kstatus), LimitsInForce, TradingAllowed, CpuPinned.
+    /// Ready, Reconciling, Stalled (kstatus), LimitsInForce, TradingAllowed, FeedsFollowed, CpuPinned.
     #[schemars(schema_with = "conditions::list")]
     pub conditions: Vec<Condition>,
     /// State of the account.

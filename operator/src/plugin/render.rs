@@ -90,6 +90,10 @@ pub fn one(policy: &TradingPolicy, profile: Option<&RiskProfile>) -> String {
     line("Candidate", &bundle(status.candidate.as_ref()));
     if let Some(profile) = profile {
         line("Account", &account(profile));
+        let followed = profile.status.as_ref().and_then(|known| find_condition(&known.conditions, ConditionType::FeedsFollowed));
+        if let Some(followed) = followed.filter(|followed| followed.status != ConditionStatus::True) {
+            line("Gate", &format!("{} ({}): {}", coloured(followed.status.as_str()), followed.reason, followed.message));
+        }
     }
     for kind in [ConditionType::TradingAllowed, ConditionType::CpuPinned] {
         if let Some(condition) = find_condition(&status.conditions, kind) {

@@ -1,8 +1,9 @@
 //! Bars at the gate: its own feed moves the venues and the marks, whatever execution says.
 
+use tradewind_core::instrument::{Instrument, Symbol};
 use tradewind_core::time::Nanos;
 use tradewind_venue::adapter::Phase;
-use tradewind_wire::bus::{FeedKind, FeedName, SequencedBar};
+use tradewind_wire::bus::{FeedKind, FeedName, SequencedBar, StreamIdentity};
 use tradewind_wire::convert::bar_from_wire;
 use tradewind_wire::v1;
 
@@ -88,6 +89,46 @@ impl Engine {
             }
         }
         self.met(request, &proven, done)
+    }
+
+    /// The gate's own feed was opened: the first time its stream is kept, and from then on only that one is followed, for as
+    /// long as a policy of the account has met bars of it. A new policy may begin on a new stream once those of the old one
+    /// are gone and flat.
+    ///
+    /// # Errors
+    /// [`RiskError::Replaced`] for another stream, [`RiskError::Journal`].
+    pub fn follows(&mut self, feed: &FeedName, stream: StreamIdentity) -> Result<(), RiskError> {
+        match self.state.streams.get(feed) {
+            Some(known) if *known == stream => Ok(()),
+            Some(known) if self.has_met(feed) => Err(RiskError::Replaced { feed: feed.clone(), expected: *known, found: stream }),
+            _ => self.record(Record::Follows { feed: feed.clone(), stream }),
+        }
+    }
+
+    /// Whether a policy that still counts has met a bar of the feed.
+    fn has_met(&self, feed: &FeedName) -> bool {
+        let counts =
+            |policy: &str| self.state.listings.policies.get(policy).is_some_and(|known| known.present) || self.is_engaged(policy);
+        let mut listed = self.state.listings.of_feed(feed);
+        listed.any(|(_, listing)| (listing.met.is_some() || listing.open.is_some()) && counts(&listing.policy))
+    }
+
+    /// Instruments of a feed, whose bars the gate takes.
+    #[must_use]
+    pub fn instruments_of(&self, feed: &FeedName) -> Vec<Instrument> {
+        self.state.listings.of_feed(feed).map(|(_, listing)| listing.instrument.clone()).collect()
+    }
+
+    /// Instruments of a live feed whose next bar is overdue by more than the limits allow data to be old: their orders are
+    /// refused. By the calendar of each; a closed market owes no bar. Empty when none is.
+    #[must_use]
+    pub fn overdue(&self, feed: &FeedName, now: Nanos) -> Vec<(Symbol, Nanos)> {
+        let allowed = self.state.stops.limits().map_or(0, |limits| limits.max_data_age_ns);
+        let live =
+            |policy: &str| self.state.listings.policies.get(policy).is_some_and(|one| one.kind == FeedKind::Live && one.present);
+        let listed = self.state.listings.of_feed(feed).filter(|(_, listing)| listing.present && live(&listing.policy));
+        let due = listed.filter_map(|(symbol, listing)| Some((symbol.clone(), listing.mark()?.due)));
+        due.filter(|(_, due)| now.since(*due) > allowed).collect()
     }
 
     fn met(&mut self, request: &v1::MeetRequest, proven: &Proven, done: bool) -> Result<v1::MeetReply, RiskError> {

@@ -239,7 +239,7 @@ impl Engine {
     }
 
     /// Whether a policy has something at a venue: a position or a working order.
-    fn is_engaged(&self, policy: &str) -> bool {
+    pub(crate) fn is_engaged(&self, policy: &str) -> bool {
         let ours = |symbol: &Symbol| self.state.listings.symbols.get(symbol).is_some_and(|listing| listing.policy == policy);
         let held = |account: &tradewind_core::account::Account| {
             account.positions().any(|one| one.lots.0 != 0 && ours(&one.instrument.symbol))
@@ -352,6 +352,8 @@ impl Engine {
             halted_since_ns: halt.map_or(0, |halt| halt.since.0),
             soak_not_before_ns: soak.map_or(0, |soak| soak.not_before().0),
             soak_open_market_ns: soak.map_or(0, crate::stops::soak::Soak::needed),
+            // Whoever reads them knows.
+            feeds: Vec::new(),
         }
     }
 
@@ -511,7 +513,7 @@ impl Engine {
         Ok(())
     }
 
-    fn record(&mut self, record: Record) -> Result<(), RiskError> {
+    pub(crate) fn record(&mut self, record: Record) -> Result<(), RiskError> {
         self.stage(record)?;
         self.flush()
     }

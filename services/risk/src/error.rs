@@ -4,6 +4,7 @@ use tradewind_core::account::AccountError;
 use tradewind_core::instrument::InstrumentError;
 use tradewind_journal::JournalError;
 use tradewind_venue::adapter::VenueError;
+use tradewind_wire::bus::{FeedName, StreamIdentity};
 use tradewind_wire::convert::ConvertError;
 
 /// Why a question has no answer. A refused order is an answer, not an error.
@@ -73,6 +74,18 @@ pub enum RiskError {
         sequence: u64,
         /// Distance.
         seen_ms: i64,
+    },
+    /// The stream of a feed was removed and made again: its numbers mean other bars.
+    #[error(
+        "the stream of feed '{feed}' is another one than before ({found}, the gate began on the one {expected}): two histories must not be mixed; restore the old stream, or make a policy of another name and delete the ones that began on the old stream"
+    )]
+    Replaced {
+        /// The feed.
+        feed: FeedName,
+        /// The stream on which the gate began.
+        expected: StreamIdentity,
+        /// The stream of that name now.
+        found: StreamIdentity,
     },
     /// A message that makes no sense.
     #[error(transparent)]

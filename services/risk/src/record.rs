@@ -9,6 +9,7 @@ use tradewind_crds::RiskProfileSpec;
 use tradewind_venue::adapter::Phase;
 use tradewind_venue::paper::VenueEvent;
 use tradewind_wire::account::AccountConfig;
+use tradewind_wire::bus::{FeedName, StreamIdentity};
 
 use crate::limits::Denial;
 use crate::stops::halt::HaltRecord;
@@ -40,6 +41,13 @@ pub enum Record {
     Account {
         /// As read.
         config: Box<AccountConfig>,
+    },
+    /// A feed was opened for the first time.
+    Follows {
+        /// The feed.
+        feed: FeedName,
+        /// Its stream: bars of another one under the same name are never taken.
+        stream: StreamIdentity,
     },
     /// A process took the orders of a policy.
     Acquired {

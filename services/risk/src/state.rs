@@ -10,6 +10,7 @@ use tradewind_crds::RiskProfileSpec;
 use tradewind_venue::adapter::Phase;
 use tradewind_venue::paper::{VenueEvent, What};
 use tradewind_wire::account::AccountConfig;
+use tradewind_wire::bus::{FeedName, StreamIdentity};
 
 use crate::limits::{self, Denial, OrderRate, Proposal, Reservation, Reservations, Standing, TradingState};
 use crate::listing::Listings;
@@ -48,6 +49,8 @@ pub(crate) struct State {
     pub(crate) listings: Listings,
     /// What the resources say about the account, as taken last.
     pub(crate) configured: Option<AccountConfig>,
+    /// The stream of each feed that was opened.
+    pub(crate) streams: BTreeMap<FeedName, StreamIdentity>,
     /// Newest bar met, of any instrument.
     pub(crate) sequence: u64,
     /// Newest instant of the account's own feeds.
@@ -91,6 +94,7 @@ impl State {
                     (policy.epoch, policy.claim) = (*epoch, claim.clone());
                 }
             }
+            Record::Follows { feed, stream } => drop(self.streams.insert(feed.clone(), *stream)),
             Record::Checked(check) => self.remember(check)?,
             Record::Cancelled(cancel) => {
                 self.void(&cancel.void);

@@ -193,6 +193,12 @@ impl Admission {
         Self { kind, gates: instruments.into_iter().map(|one| (one.symbol.clone(), gate(one))).collect() }
     }
 
+    /// Takes an instrument up that it does not know yet; one that it knows stays as it is.
+    pub fn list(&mut self, instrument: Instrument) {
+        let fresh = Gate { instrument: instrument.clone(), recent: VecDeque::new(), suspect: None };
+        self.gates.entry(instrument.symbol).or_insert(fresh);
+    }
+
     /// Remembers a bar that was taken before, oldest first: how a restarted process goes on.
     pub fn remember(&mut self, symbol: &Symbol, bar: &Bar) {
         if let Some(gate) = self.gates.get_mut(symbol) {

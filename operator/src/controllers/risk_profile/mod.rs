@@ -1,6 +1,7 @@
 //! `RiskProfile`: the risk service of one account. The service acts on the profile by itself; this controller keeps it
 //! running and writes down what it acknowledges.
 
+mod feeds;
 mod status;
 
 use std::collections::BTreeSet;

@@ -16,7 +16,7 @@ use crate::runtime::events::Notice;
 
 use ConditionStatus::{False, True, Unknown};
 
-type Line = (ConditionType, ConditionStatus, RiskReason, String);
+pub(super) type Line = (ConditionType, ConditionStatus, RiskReason, String);
 
 /// What the status has to be, and what to say about the change.
 pub(super) fn status(seen: &Seen<'_>, now: Timestamp) -> (RiskProfileStatus, Vec<Notice>) {
@@ -36,8 +36,8 @@ pub(super) fn status(seen: &Seen<'_>, now: Timestamp) -> (RiskProfileStatus, Vec
         .collect();
     status.policies = policies(seen);
     status.policies_total = i64::try_from(seen.shares.len()).ok();
-    let lines = [limits(seen), trading(seen), pinned(seen, &status), ready(seen)];
-    let reconciling = reconciling(seen, &lines);
+    let lines = [limits(seen), trading(seen), pinned(seen, &status), ready(seen), super::feeds::followed(seen)];
+    let reconciling = reconciling(seen, &lines[3]);
     let stalled = match &seen.stall {
         Some(stall) => (ConditionType::Stalled, True, stall.reason, stall.message.clone()),
         None => (ConditionType::Stalled, False, lines[3].2, "nothing is in the way".to_owned()),
@@ -206,8 +206,8 @@ fn ready(seen: &Seen<'_>) -> Line {
     }
 }
 
-fn reconciling(seen: &Seen<'_>, lines: &[Line; 4]) -> Line {
-    let (_, ready, reason, message) = &lines[3];
+fn reconciling(seen: &Seen<'_>, ready: &Line) -> Line {
+    let (_, ready, reason, message) = ready;
     let busy = *ready != True && seen.stall.is_none();
     let message = if busy { message.clone() } else { "nothing to do".to_owned() };
     (ConditionType::Reconciling, if busy { True } else { False }, *reason, message)
@@ -216,12 +216,19 @@ fn reconciling(seen: &Seen<'_>, lines: &[Line; 4]) -> Line {
 /// One event for each condition whose status or reason changed in a way that people want to know.
 fn notices(before: &RiskProfileStatus, after: &RiskProfileStatus) -> Vec<Notice> {
     let mut found = Vec::new();
-    for r#type in [ConditionType::TradingAllowed, ConditionType::LimitsInForce, ConditionType::Stalled] {
+    for r#type in
+        [ConditionType::TradingAllowed, ConditionType::LimitsInForce, ConditionType::FeedsFollowed, ConditionType::Stalled]
+    {
         let Some(new) = find_condition(&after.conditions, r#type) else { continue };
         let old = find_condition(&before.conditions, r#type);
         let same = old.is_some_and(|old| old.status == new.status && old.reason == new.reason);
         let quiet = match r#type {
             ConditionType::Stalled => new.status == False,
+            // Nobody has to hear that what was just made has not begun.
+            ConditionType::FeedsFollowed => {
+                let begins = [RiskReason::NoPolicy, RiskReason::WaitingForBars, RiskReason::Following, RiskReason::Unreachable];
+                old.is_none() && begins.iter().any(|reason| new.reason == reason.as_str())
+            }
             _ => new.status == Unknown && old.is_none(),
         };
         if same || quiet {

@@ -4,6 +4,7 @@ mod account;
 mod feeds;
 mod profile;
 mod service;
+mod sights;
 mod turns;
 
 use std::net::SocketAddr;

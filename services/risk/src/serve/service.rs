@@ -8,7 +8,9 @@ use opentelemetry::KeyValue;
 use opentelemetry::metrics::{Counter, Histogram};
 use tokio::sync::watch;
 use tonic::{Request, Response, Status};
+use tradewind_core::instrument::Symbol;
 use tradewind_core::time::Nanos;
+use tradewind_wire::bus::FeedName;
 use tradewind_wire::hot::EngineEnded;
 use tradewind_wire::identity::caller_of;
 use tradewind_wire::telemetry::Metrics;
@@ -60,7 +62,12 @@ impl Service {
 fn status(error: &RiskError) -> Status {
     let text = error.to_string();
     match error {
-        RiskError::Journal(_) | RiskError::Broken(_) | RiskError::NoProfile | RiskError::NotSeen { .. } => {
+        RiskError::Journal(_)
+        | RiskError::Broken(_)
+        | RiskError::NoProfile
+        | RiskError::NotSeen { .. }
+        // A person may restore the stream.
+        | RiskError::Replaced { .. } => {
             Status::unavailable(text)
         }
         // The operator may be about to name it.
@@ -131,7 +138,7 @@ impl Risk for Service {
         let asked = request.clone();
         let own = match self.running.call(move |engine| engine.awaited(&asked)).await {
             Ok(Ok(Some(Awaited { feed, peers }))) => {
-                let read = tokio::time::timeout_at(deadline, self.feeds.recorded(&feed, sequence)).await;
+                let read = tokio::time::timeout_at(deadline, self.feeds.recorded(&self.running, &feed, sequence)).await;
                 let read = read.map_err(|_| Status::unavailable(format!("bar {sequence} of feed {feed} has not come yet")))?;
                 let read = read.map_err(|error| Status::unavailable(error.to_string()))?;
                 let turn = self.turns.turn(policy_of(request.owner.as_ref()), sequence, &peers, Instant::now() + TURN).await;
@@ -171,7 +178,17 @@ impl Risk for Service {
     }
 
     async fn status(&self, _: Request<v1::RiskStatusRequest>) -> Result<Response<v1::RiskStatus>, Status> {
-        answer(self.running.call(|engine| Ok(engine.status())).await)
+        let asked = self.running.call(|engine| {
+            let (feeds, now) = (engine.feeds(), arrival_clock());
+            let overdue: Vec<_> = feeds.iter().map(|(feed, ..)| (feed.clone(), engine.overdue(feed, now))).collect();
+            Ok((engine.status(), feeds, overdue))
+        });
+        answer(asked.await.map(|outcome| {
+            outcome.map(|(mut status, feeds, overdue)| {
+                status.feeds = self.feeds.sights().told(&feeds, |feed| overdue_text(feed, &overdue));
+                status
+            })
+        }))
     }
 
     async fn halt(&self, request: Request<v1::HaltNowRequest>) -> Result<Response<v1::HaltNowReply>, Status> {
@@ -179,6 +196,16 @@ impl Risk for Service {
         tracing::warn!(account = request.account, actor = request.actor, reason = request.reason, "a direct call to halt");
         answer(self.running.call(move |engine| engine.halt_now(&request, arrival_clock())).await)
     }
+}
+
+/// Instruments of a feed whose bars are overdue, and since when, UTC.
+fn overdue_text(feed: &FeedName, overdue: &[(FeedName, Vec<(Symbol, Nanos)>)]) -> String {
+    let late = overdue.iter().filter(|(name, _)| name == feed).flat_map(|(_, late)| late);
+    let told = late.map(|(symbol, due)| {
+        let since = jiff::Timestamp::from_second(due.0.div_euclid(1_000_000_000));
+        format!("{symbol} since {}", since.map_or_else(|_| format!("{} ns", due.0), |since| since.to_string()))
+    });
+    told.take(5).collect::<Vec<_>>().join(", ")
 }
 
 /// An owner's calls come from that owner's process.

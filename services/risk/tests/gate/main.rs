@@ -10,3 +10,4 @@ mod orders;
 mod owners;
 mod profiles;
 mod restarts;
+mod streams;
