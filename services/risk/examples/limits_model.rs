@@ -42,7 +42,7 @@ struct Args {
     seed: u64,
 }
 
-/// The newest verdict that was journaled: id and every code, of which a reply names the first alone.
+/// The newest verdict that was journaled: id and every code.
 type Checked = Arc<Mutex<Option<(String, Vec<String>)>>>;
 
 /// A journal that keeps no more than this trial looks at.
@@ -316,7 +316,7 @@ impl Engined {
             Some((codes, message)) if *message == verdict.message => Ok(codes.clone()),
             _ => {
                 anyhow::ensure!(!verdict.allowed, "{verdict:?} was allowed and not journaled");
-                Ok(vec![verdict.denial])
+                Ok(verdict.denials)
             }
         }
     }

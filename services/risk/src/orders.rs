@@ -37,7 +37,8 @@ impl Arrival {
 
 impl Engine {
     /// Checks orders one after the other, those before counted, and hands over what is allowed. The same id with the same
-    /// content gets the same verdict again; with other content it is refused.
+    /// content gets the same verdict again; with other content it is refused. A refusal beyond what is written down of a policy
+    /// in a minute binds no id.
     ///
     /// # Errors
     /// [`RiskError::Fenced`] and its kin from a process that does not own the policy's orders, [`RiskError::TooMany`],
@@ -104,6 +105,12 @@ impl Engine {
                 Err(error) => denials.push(Denial::VenueRefused { reason: error.to_string() }),
             }
         }
+        if let Some(first) = denials.first()
+            && self.state.is_refused_often(&proven.policy, at)
+        {
+            self.state.denied(order.id.as_str(), first);
+            return Ok(denials);
+        }
         let (policy, events) = (proven.policy.clone(), self.fresh(&proven.policy));
         let price = price.max(mark.price);
         self.stage(Record::Checked(CheckRecord { policy, order, price, at, denials: denials.clone(), events }))?;
@@ -140,6 +147,7 @@ impl Engine {
             denial: denials.first().map_or_else(String::new, |denial| denial.code().to_owned()),
             message: texts.join("; "),
             state: self.state.trading().0.to_string(),
+            denials: denials.iter().map(|denial| denial.code().to_owned()).collect(),
         }
     }
 }

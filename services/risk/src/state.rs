@@ -20,6 +20,9 @@ use crate::stops::daily_loss::SessionKey;
 
 /// Verdicts that are remembered for repeated questions; ids of working orders are remembered by their reservations.
 const REMEMBERED: usize = 10_000;
+/// Refusals of a policy in a minute that are written down and bind their id. Beyond them a refusal is answered, counted and
+/// forgotten: whoever asks in vain without end would fill the disk of the account and end it for all its policies.
+const MOST_REFUSALS: u64 = 600;
 /// Denials that the status shows.
 const SHOWN: usize = 10;
 
@@ -46,6 +49,8 @@ pub(crate) struct State {
     pub(crate) stops: Stops,
     pub(crate) reservations: Reservations,
     pub(crate) rate: OrderRate,
+    /// Refusals by policy that were written down.
+    refusals: BTreeMap<String, OrderRate>,
     pub(crate) listings: Listings,
     /// What the resources say about the account, as taken last.
     pub(crate) configured: Option<AccountConfig>,
@@ -142,6 +147,7 @@ impl State {
         }
         if let Some(first) = check.denials.first() {
             self.denied(order.id.as_str(), first);
+            self.refusals.entry(check.policy.clone()).or_default().count(check.at);
         }
         let verdict = Verdict { order: order.clone(), denials: check.denials.clone() };
         if self.verdicts.insert(order.id.to_string(), verdict).is_none() {
@@ -171,6 +177,11 @@ impl State {
                 self.voided.remove(&oldest);
             }
         }
+    }
+
+    /// Whether a policy has been refused so often in the minute that ends at `at` that one more refusal is only answered.
+    pub(crate) fn is_refused_often(&self, policy: &str, at: Nanos) -> bool {
+        self.refusals.get(policy).is_some_and(|refusals| refusals.within_minute(at) >= MOST_REFUSALS)
     }
 
     /// Whether the id was taken back before its order came.

@@ -52,7 +52,6 @@ fn bar(index: u64, newest: u64, price: i64) -> v1::Bar {
         low_nanos: nanos,
         close_nanos: nanos,
         volume: 1.0,
-        ..v1::Bar::default()
     }
 }
 

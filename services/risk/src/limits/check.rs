@@ -10,6 +10,9 @@ use tradewind_core::time::Nanos;
 use super::reservations::{OrderRate, Reach, Reservations};
 use super::{Denial, Limits, TradingState, exceeds_bps};
 
+/// Most working orders of a symbol that may only reduce (RK-125): a stop, a target and what is left of closes is a handful.
+const MOST_REDUCING: u64 = 32;
+
 /// An order as the check sees it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Proposal {
@@ -66,7 +69,13 @@ pub fn check(standing: &Standing<'_>, proposal: &Proposal) -> Vec<Denial> {
     if proposal.reduce_only {
         let allowed = if held.signum() == -lots.signum() { held.saturating_abs() } else { 0 };
         let reduces = lots.saturating_abs() <= allowed;
-        return if reduces { Vec::new() } else { vec![Denial::NotReducing { lots, held, allowed }] };
+        if !reduces {
+            return vec![Denial::NotReducing { lots, held, allowed }];
+        }
+        let (symbol, seen) = (&proposal.instrument.symbol, standing.reservations.reducing(&proposal.instrument.symbol));
+        let full = seen >= MOST_REDUCING;
+        let denial = || Denial::ReducingOrders { symbol: symbol.to_string(), seen, allowed: MOST_REDUCING };
+        return full.then(denial).into_iter().collect();
     }
     let mut reach = standing.reservations.reach(&proposal.instrument.symbol);
     reach.add(lots, false);

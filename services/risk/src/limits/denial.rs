@@ -90,6 +90,16 @@ pub enum Denial {
         /// Size that would reduce.
         allowed: i64,
     },
+    /// More orders would wait to reduce one position than any way of leaving it needs.
+    #[error("{seen} reduce-only orders of {symbol} are working, allowed are {allowed}: take some back first")]
+    ReducingOrders {
+        /// Instrument.
+        symbol: String,
+        /// Orders that work already.
+        seen: u64,
+        /// Orders allowed.
+        allowed: u64,
+    },
     /// Trading is halted.
     #[error("trading is halted ({reason}); {allowed}")]
     Halted {
@@ -186,6 +196,7 @@ impl Denial {
             Self::Deadline { .. } => "deadline",
             Self::DataAhead { .. } => "data_ahead",
             Self::NotReducing { .. } => "not_reducing",
+            Self::ReducingOrders { .. } => "reducing_orders",
             Self::Halted { .. } => "halted",
             Self::DrawdownBreaker { .. } => "drawdown_breaker",
             Self::DailyLoss { .. } => "daily_loss",

@@ -120,6 +120,11 @@ impl Reservations {
         self.open.is_empty()
     }
 
+    /// Number of working orders of a symbol that may only reduce.
+    pub(crate) fn reducing(&self, symbol: &Symbol) -> u64 {
+        self.open.values().filter(|open| open.reduce_only && open.symbol == *symbol).count() as u64
+    }
+
     pub(crate) fn reach(&self, symbol: &Symbol) -> Reach {
         let mut reach = Reach::default();
         for open in self.open.values().filter(|open| open.symbol == *symbol) {
@@ -129,7 +134,7 @@ impl Reservations {
     }
 }
 
-/// Allowed orders of the last minute of event time. Memory is bounded by the limit and by reducing orders.
+/// Orders of one kind in the last minute of event time.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct OrderRate {
     times: VecDeque<Nanos>,
@@ -137,7 +142,7 @@ pub struct OrderRate {
 }
 
 impl OrderRate {
-    /// Counts an allowed order. Event time never runs back: an earlier instant counts as the newest one.
+    /// Counts an order. Event time never runs back: an earlier instant counts as the newest one.
     pub fn count(&mut self, at: Nanos) {
         self.newest = self.newest.max(at);
         self.times.push_back(self.newest);

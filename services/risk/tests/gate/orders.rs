@@ -2,6 +2,7 @@
 
 use crate::desk::{DAY, Desk, limit, money, out, spec};
 use tradewind_crds::RiskProfileSpec;
+use tradewind_risk::Record;
 use tradewind_wire::v1;
 
 /// R1: an order is worth what the gate's own mark says, whatever price it names.
@@ -200,4 +201,51 @@ fn a_reduce_only_order_passes_every_limit_and_no_larger_one() {
     assert_eq!(desk.code(out("indices/e", "SPX", -100)), "");
     assert_eq!(desk.marked("SPX", 1_010).state.unwrap().equity, money(1_001_000));
     assert_eq!(desk.lots("SPX"), 0);
+}
+
+/// A policy that asks in vain without end neither fills the disk of the account nor stops anybody else.
+#[test]
+fn refusals_without_end_are_answered_and_not_written_down() {
+    let mut desk = Desk::new();
+    let before = desk.log.records().len();
+    for number in 0..1_000 {
+        assert_eq!(desk.code(limit(&format!("indices/{number}"), "SPX", 1, 5_000)), "price_collar", "{number}");
+    }
+    assert_eq!(desk.log.records().len(), before + 600);
+    assert_eq!(desk.engine.status().denials_total, 1_000, "all are counted");
+    // Nothing is bound to an id beyond, and nothing is in the way of an order that is right.
+    assert_eq!(desk.code(limit("indices/0", "SPX", 1, 1_000)), "id_reused");
+    desk.marked("DAX", 1_000);
+    assert_eq!(desk.code(limit("others/a", "DAX", 1, 5_000)), "price_collar");
+    assert_eq!(
+        desk.log.records().last().map(|record| matches!(record, Record::Checked(_))),
+        Some(true),
+        "the other one has its own count"
+    );
+    assert_eq!(desk.code(limit("indices/999", "SPX", 1, 1_000)), "");
+    // The minute is that of the feed: the next day begins anew.
+    desk.marked("SPX", 1_000);
+    let day = desk.log.records().len();
+    assert_eq!(desk.code(limit("indices/b", "SPX", 1, 5_000)), "price_collar");
+    assert_eq!(desk.log.records().len(), day + 1);
+}
+
+/// Protection needs a handful of orders; thousands of them would stop the gate by their number.
+#[test]
+fn a_position_has_no_more_working_orders_that_reduce_it_than_any_way_out_needs() {
+    let mut desk = Desk::new();
+    desk.buys("indices/a", "SPX", 10, 1_000);
+    let stop = |number: u32| v1::NewOrder {
+        kind: v1::OrderKind::Stop.into(),
+        price_ticks: 900,
+        ..out(&format!("indices/s{number}"), "SPX", -10)
+    };
+    for number in 0..32 {
+        assert_eq!(desk.code(stop(number)), "", "{number}");
+    }
+    let refused = desk.place(stop(32));
+    assert_eq!(refused.denial, "reducing_orders");
+    assert!(refused.message.contains("32"), "{}", refused.message);
+    desk.cancel(&["indices/s0"]);
+    assert_eq!(desk.code(stop(33)), "", "one was taken back");
 }

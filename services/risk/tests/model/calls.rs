@@ -215,6 +215,7 @@ pub enum Code {
     Unpriced,
     Halted,
     NotReducing,
+    ReducingOrders,
     NoMark,
     DrawdownBreaker,
     DailyLoss,
@@ -229,7 +230,7 @@ pub enum Code {
 
 impl Code {
     /// All of them.
-    pub const ALL: [Self; 19] = [
+    pub const ALL: [Self; 20] = [
         Self::UnknownAccount,
         Self::StaleEpoch,
         Self::IdReused,
@@ -239,6 +240,7 @@ impl Code {
         Self::Unpriced,
         Self::Halted,
         Self::NotReducing,
+        Self::ReducingOrders,
         Self::NoMark,
         Self::DrawdownBreaker,
         Self::DailyLoss,
@@ -264,6 +266,7 @@ impl Code {
             Self::Unpriced => "unpriced",
             Self::Halted => "halted",
             Self::NotReducing => "not_reducing",
+            Self::ReducingOrders => "reducing_orders",
             Self::NoMark => "no_mark",
             Self::DrawdownBreaker => "drawdown_breaker",
             Self::DailyLoss => "daily_loss",

@@ -9,6 +9,10 @@ const MINUTE: i64 = 60_000_000_000;
 /// Sizes and prices beyond these have no form: no market knows them, and products of them would not fit.
 const MOST_LOTS: i64 = 1_000_000_000_000;
 const MOST_TICKS: i64 = 1_000_000_000_000_000;
+/// Orders that may wait to reduce one position.
+const MOST_REDUCING: usize = 32;
+/// Refusals of a policy in a minute that are kept.
+const MOST_REFUSALS: usize = 600;
 
 /// What an id stands for.
 type Content = (String, String, i64, Kind, bool);
@@ -29,6 +33,7 @@ pub struct Model {
     owners: BTreeSet<String>,
     seen: BTreeMap<String, (Content, Verdict)>,
     counted: Vec<i64>,
+    refused: BTreeMap<String, Vec<i64>>,
     clock: i64,
 }
 
@@ -50,6 +55,7 @@ impl Model {
             owners: BTreeSet::new(),
             seen: BTreeMap::new(),
             counted: Vec::new(),
+            refused: BTreeMap::new(),
             clock: i64::MIN,
         }
     }
@@ -177,6 +183,14 @@ impl Model {
             return Verdict::only(Code::NoMark);
         }
         let verdict = self.judge(order);
+        let refused = self.refused.entry(order.policy.clone()).or_default();
+        refused.retain(|at| self.clock - at < MINUTE);
+        if !verdict.accepted() && refused.len() >= MOST_REFUSALS {
+            return verdict;
+        }
+        if !verdict.accepted() {
+            refused.push(self.clock);
+        }
         self.seen.insert(order.id.clone(), (content, verdict.clone()));
         if verdict.accepted() {
             let price = self.priced(order).unwrap_or(0);
@@ -198,7 +212,11 @@ impl Model {
             let held = self.book.lots(&order.symbol);
             // EX-118: nearer to flat, or flat, and never through it.
             let reduces = after.abs() < held.abs() && after.signum() * held.signum() >= 0;
-            return if reduces { Verdict::default() } else { Verdict::only(Code::NotReducing) };
+            if !reduces {
+                return Verdict::only(Code::NotReducing);
+            }
+            let waits = self.book.working().values().filter(|one| one.reduce_only && one.symbol == order.symbol).count();
+            return if waits < MOST_REDUCING { Verdict::default() } else { Verdict::only(Code::ReducingOrders) };
         }
         let reasons = [
             (self.halt.is_some() || self.gone, Code::Halted),

@@ -174,8 +174,17 @@ impl Generator {
     }
 
     fn draw(&mut self, model: &Model) -> Call {
-        if let Some(call) = self.opening.pop() {
+        if let Some(mut call) = self.opening.pop() {
+            if let Call::Order(order) = &mut call {
+                order.at = self.clock;
+            }
             return call;
+        }
+        if self.random.in_thousand(1) {
+            self.heap(model);
+        }
+        if self.random.between(0, 59_999) == 0 {
+            self.flood(model);
         }
         let stopped = model.halt().is_some() || model.is_gone() || model.breaker();
         if stopped && self.random.in_thousand(80) {
@@ -190,6 +199,51 @@ impl Generator {
             220..=259 => self.cancel(model).map_or_else(|| self.order(model), Call::Cancel),
             260..=379 if self.options.fills => self.fill(model).map_or_else(|| self.order(model), Call::Fill),
             _ => self.order(model),
+        }
+    }
+
+    /// More stops than a position needs, all of them far away.
+    fn heap(&mut self, model: &Model) {
+        let held = |listing: &&Listing| model.book().lots(&listing.symbol) != 0;
+        let listed: Vec<Listing> = self.listings.iter().filter(held).cloned().collect();
+        let Some(listing) = self.random.pick(&listed).cloned() else { return };
+        let (held, mark) =
+            (model.book().lots(&listing.symbol), model.book().mark(&listing.symbol).map_or(1_000, |mark| mark.price));
+        let price = if held > 0 { mark / 2 } else { mark * 2 };
+        for _ in 0..45 {
+            let lots = i64::try_from(-held).unwrap_or(1);
+            let order = Order { kind: Kind::Stop(price.max(1)), reduce_only: true, lots, ..self.plain(&listing) };
+            self.opening.push(Call::Order(order));
+        }
+    }
+
+    /// Orders in vain without end, one of them again and again.
+    fn flood(&mut self, model: &Model) {
+        let Some(listing) = self.random.pick(&self.listings).cloned() else { return };
+        let mark = model.book().mark(&listing.symbol).map_or(1_000, |mark| mark.price);
+        for _ in 0..900 {
+            let order = Order { kind: Kind::Limit(mark.saturating_mul(3)), lots: 1, ..self.plain(&listing) };
+            self.recent.push(order.clone());
+            self.opening.push(Call::Order(order));
+        }
+        self.recent.drain(..self.recent.len().saturating_sub(REPEATED));
+    }
+
+    /// An order of the listing's policy that says nothing false.
+    fn plain(&mut self, listing: &Listing) -> Order {
+        self.orders += 1;
+        Order {
+            account: Self::ACCOUNT.to_owned(),
+            policy: listing.policy.clone(),
+            epoch: Epoch::Standing,
+            id: format!("{}/order-{}", listing.policy, self.orders),
+            symbol: listing.symbol.clone(),
+            lots: 1,
+            kind: Kind::Market,
+            reduce_only: false,
+            at: self.clock,
+            said_mark: 0,
+            said_time: 0,
         }
     }
 

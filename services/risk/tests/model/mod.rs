@@ -19,6 +19,8 @@
 //! * The time that a sender says makes nothing fresher: an older one counts as the bar decided on, a newer one than the
 //!   gate's own bar is refused (`data_ahead`). A mark that it says is never used; one below 0 is malformed.
 //! * The rate counts every accepted order, those that reduce too; only orders that may open are refused for it.
+//! * At most 32 orders of a symbol wait to reduce it; one more is refused (`reducing_orders`). Of the refusals of a policy 600
+//!   in a minute bind their id; the others are answered and leave nothing behind.
 //! * On a recorded feed the gate's clock is the close of the newest bar of any symbol; else it is that of arrival.
 //! * A symbol is valued at the dearest of its mark, the order in question, and every working order that may open (each
 //!   at the dearer of its price and the mark at which it was allowed). Reduce-only orders are cut at flat by the venue,
