@@ -61,8 +61,8 @@ pub struct PodProcess {
     pub id: u32,
     /// File name of its program.
     pub program: String,
-    /// Its first argument: `serve` for a process that stays.
-    pub verb: String,
+    /// Its arguments; the first is `serve` for a process that stays.
+    pub arguments: Vec<String>,
     /// CPUs that the kernel lets it use.
     pub allowed: String,
 }
@@ -86,10 +86,10 @@ pub fn mine(environment: &Environment) -> Result<Vec<PodProcess>> {
         }
         let command = file("cmdline");
         let mut words = command.split(|b| *b == 0).map(|word| String::from_utf8_lossy(word).into_owned());
-        let (first, verb) = (words.next().unwrap_or_default(), words.next().unwrap_or_default());
+        let (first, arguments) = (words.next().unwrap_or_default(), words.collect());
         let status = String::from_utf8_lossy(&file("status")).into_owned();
         let allowed = status.lines().find_map(|l| l.strip_prefix("Cpus_allowed_list:")).unwrap_or_default().trim().to_owned();
-        found.push(PodProcess { id, program: first.rsplit('/').next().unwrap_or_default().to_owned(), verb, allowed });
+        found.push(PodProcess { id, program: first.rsplit('/').next().unwrap_or_default().to_owned(), arguments, allowed });
     }
     Ok(found)
 }

@@ -13,6 +13,16 @@ use crate::kubectl::{Poll, text};
 /// # Errors
 /// When an order is accepted more than a second after the patch, or nothing was traded before.
 pub fn run(environment: &Environment, namespace: &str, policy: &str, profile: &str) -> Result<String> {
+    let result = without_operator(environment, || halted(environment, namespace, policy, profile))?;
+    lift(environment, namespace, profile)?;
+    Ok(result)
+}
+
+/// Does something while there is no operator.
+///
+/// # Errors
+/// What was done, or when the operator does not go or come.
+pub(super) fn without_operator<T>(environment: &Environment, act: impl FnOnce() -> Result<T>) -> Result<T> {
     environment.console.typed(&format!("kubectl -n {SYSTEM} scale deployment/tradewind-operator --replicas=0"));
     environment.kubectl.output(&["scale", "-n", SYSTEM, "deployment/tradewind-operator", "--replicas=0"])?;
     environment.kubectl.output(&[
@@ -25,15 +35,14 @@ pub fn run(environment: &Environment, namespace: &str, policy: &str, profile: &s
         "app.kubernetes.io/component=operator",
         "--timeout=40s",
     ])?;
-    let result = halted(environment, namespace, policy, profile);
+    let done = act();
     environment.kubectl.output(&["scale", "-n", SYSTEM, "deployment/tradewind-operator", "--replicas=1"])?;
     environment.until_operator_controls(Duration::from_secs(60))?;
-    lift(environment, namespace, profile)?;
-    result
+    done
 }
 
 /// Names the halt in force beside `halt: false`, once the operator is back and shows its id. Without the id it stays.
-fn lift(environment: &Environment, namespace: &str, profile: &str) -> Result<()> {
+pub(super) fn lift(environment: &Environment, namespace: &str, profile: &str) -> Result<()> {
     let object = format!("riskprofile/{profile}");
     let read = || environment.kubectl.get(namespace, &[&object]).map(|seen| seen.unwrap_or_default());
     let id = environment.kubectl.until("the id of the halt", Duration::from_secs(60), || {

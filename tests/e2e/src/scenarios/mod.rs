@@ -3,6 +3,7 @@
 pub mod audit;
 pub mod breaker;
 pub mod determinism;
+pub mod dropped;
 pub mod essence;
 pub mod faults;
 pub mod feed;
@@ -61,7 +62,7 @@ pub fn demo() -> impl Iterator<Item = &'static Scenario> {
 const POLICY: PolicySpec<'static> = PolicySpec::SAMPLE;
 
 /// The scenarios in the order in which they build on each other.
-pub const ALL: [Scenario; 20] = [
+pub const ALL: [Scenario; 21] = [
     Scenario { name: "serving", claim: "samples applied with kubectl trade on paper", run: serving },
     Scenario { name: "pinning", claim: "inference, risk and execution run on the CPUs that they asked for", run: pinned },
     Scenario { name: "rejection", claim: "spoiled checkpoints are rejected before any pod sees them", run: rejected },
@@ -92,6 +93,11 @@ pub const ALL: [Scenario; 20] = [
         name: "shared-account",
         claim: "two policies on one account: its limits hold across both as in one process, and one does not feel the other's end",
         run: shared_account::run,
+    },
+    Scenario {
+        name: "dropped-connection",
+        claim: "a halt arrives by either way alone although every packet of the other one is dropped without a word",
+        run: dropped::run,
     },
     Scenario { name: "verbs", claim: "a rollout is paused, resumed, aborted, superseded and promoted by hand", run: verbs::run },
     Scenario {

@@ -40,7 +40,9 @@ pub fn claimed_and_true(environment: &Environment, namespace: &str, policy: &str
 
 /// `Cpus_allowed_list` of every process of `program`, read from the machine, not from the product.
 fn allowed_by_the_kernel(environment: &Environment, program: &str) -> Result<Vec<String>> {
-    let serving = faults::mine(environment)?.into_iter().filter(|p| p.program == program && p.verb == "serve");
+    let serving = faults::mine(environment)?
+        .into_iter()
+        .filter(|p| p.program == program && p.arguments.first().is_some_and(|verb| verb == "serve"));
     let found: Vec<String> = serving.map(|p| p.allowed).collect();
     ensure!(!found.is_empty(), "no process '{program}' runs in this cluster");
     Ok(found)

@@ -14,9 +14,9 @@ use crate::environment::Environment;
 use crate::kubectl::{Poll, text};
 
 /// Name of namespace, profile and feed.
-const SHARED: &str = "shared";
+pub(super) const SHARED: &str = "shared";
 /// Stays undisturbed.
-const ONE: PolicySpec<'static> = PolicySpec {
+pub(super) const ONE: PolicySpec<'static> = PolicySpec {
     name: "shared-spx",
     risk_profile: SHARED,
     feed: SHARED,
@@ -36,6 +36,8 @@ const BARS: usize = 1_400;
 /// Before both are there, too few bars come for either to trade.
 const FIRST_BARS: usize = 10;
 const BARS_PER_SECOND: u32 = 80;
+/// Once both are warm: enough that orders are always on their way, few enough that bars are left.
+const LATER_PER_SECOND: u32 = 20;
 
 /// Declares both on a feed that waits for them.
 ///
@@ -59,6 +61,18 @@ fn profile() -> String {
 /// # Errors
 /// Says what did not hold.
 pub fn run(environment: &Environment) -> Result<String> {
+    let bundles = trading(environment)?;
+    let same = as_in_one_process(environment, &bundles)?;
+    let killed = one_killed(environment, &bundles[1])?;
+    let halted = one_halted(environment)?;
+    Ok(format!("{same}; {killed}; {halted}"))
+}
+
+/// Waits until both are warm and trade, and lets the bars come more slowly from there on; gives their bundles.
+///
+/// # Errors
+/// When they do not.
+pub(super) fn trading(environment: &Environment) -> Result<Vec<String>> {
     prepare(environment)?;
     let mut bundles = Vec::new();
     for spec in [&ONE, &OTHER] {
@@ -70,12 +84,17 @@ pub fn run(environment: &Environment) -> Result<String> {
     for spec in [&ONE, &OTHER] {
         determinism::until_decided(environment, SHARED, spec.name, BARS)?;
     }
-    let same = as_in_one_process(environment, &bundles)?;
-    let killed = one_killed(environment, &bundles[1])?;
-    let halted = one_halted(environment)?;
+    feed::start_after(environment, SHARED, FIRST_BARS, LATER_PER_SECOND)?;
+    Ok(bundles)
+}
+
+/// Ends both, and their feed.
+///
+/// # Errors
+/// When the API server refuses.
+pub(super) fn leave(environment: &Environment) -> Result<()> {
     feed::stop(environment, SHARED)?;
-    setup::leave_namespace(environment, SHARED)?;
-    Ok(format!("{same}; {killed}; {halted}"))
+    setup::leave_namespace(environment, SHARED)
 }
 
 /// Ledgers of the cluster against those of both policies in one process, and what the limit of the account did.

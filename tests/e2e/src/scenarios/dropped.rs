@@ -1,0 +1,160 @@
+//! The connection of a risk process to the API server is cut without a word, inside the network namespace of its pod: a halt
+//! stops trading all the same, by either of its two ways alone.
+
+use std::fs;
+use std::net::Ipv4Addr;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, ensure};
+
+use super::shared_account::{self, ONE, SHARED};
+use super::{faults, halt, ledger};
+use crate::command::Run;
+use crate::environment::Environment;
+use crate::kubectl::{Poll, text};
+
+/// Longest time from the halt to the last order: a dead connection is noticed within 2 s, and a halt acts within 1 s of its
+/// arrival.
+const ALLOWED: Duration = Duration::from_secs(3);
+/// For how long no order may follow before the last one counts as the last.
+const SILENCE: Duration = Duration::from_secs(8);
+
+/// Rules that drop packets of one pod; dropping this takes them back.
+struct Dropped {
+    process: u32,
+    rules: Vec<Vec<String>>,
+}
+
+impl Dropped {
+    /// Every packet to and from `address`.
+    fn all(process: u32, address: Ipv4Addr) -> Result<Self> {
+        let address = address.to_string();
+        Self::with(process, vec![vec!["OUTPUT", "-d", &address], vec!["INPUT", "-s", &address]])
+    }
+
+    /// Only the connections that are there now: who begins anew gets through.
+    fn present(process: u32, address: Ipv4Addr) -> Result<Self> {
+        let ports = connections(process, address)?;
+        ensure!(!ports.is_empty(), "process {process} has no connection to the API server at {address}");
+        let (address, ports) = (address.to_string(), ports.iter().map(ToString::to_string).collect::<Vec<_>>());
+        let rules = ports.iter().flat_map(|port| {
+            [
+                vec!["OUTPUT", "-p", "tcp", "-d", address.as_str(), "--sport", port.as_str()],
+                vec!["INPUT", "-p", "tcp", "-s", address.as_str(), "--dport", port.as_str()],
+            ]
+        });
+        Self::with(process, rules.collect())
+    }
+
+    fn with(process: u32, rules: Vec<Vec<&str>>) -> Result<Self> {
+        let mut dropped = Self { process, rules: Vec::new() };
+        for rule in rules {
+            let rule: Vec<String> = rule.into_iter().map(str::to_owned).collect();
+            dropped.change("-A", &rule)?;
+            dropped.rules.push(rule);
+        }
+        Ok(dropped)
+    }
+
+    fn change(&self, verb: &str, rule: &[String]) -> Result<()> {
+        let process = self.process.to_string();
+        let mut words = vec!["-t", &process, "-n", "iptables", "-w", "5", verb];
+        words.extend(rule.iter().map(String::as_str));
+        words.extend(["-j", "DROP"]);
+        Run::new("nsenter", &words).output().map(drop)
+    }
+}
+
+impl Drop for Dropped {
+    fn drop(&mut self) {
+        for rule in &self.rules {
+            // A pod that is gone has no rules any more.
+            let _ = self.change("-D", rule);
+        }
+    }
+}
+
+/// Local ports of a process's pod with an established connection to port 443 of `address`.
+fn connections(process: u32, address: Ipv4Addr) -> Result<Vec<u16>> {
+    let table = fs::read_to_string(format!("/proc/{process}/net/tcp"))?;
+    // The kernel writes addresses as they lie in memory.
+    let remote = format!("{:08X}:{:04X}", u32::from_le_bytes(address.octets()), 443);
+    let port = |line: &str| {
+        let columns: Vec<&str> = line.split_whitespace().collect();
+        let (local, seen, state) = (columns.get(1)?, columns.get(2)?, columns.get(3)?);
+        (*seen == remote && *state == "01").then(|| u16::from_str_radix(local.rsplit(':').next()?, 16).ok()).flatten()
+    };
+    Ok(table.lines().filter_map(port).collect())
+}
+
+/// Both ways, one after the other.
+///
+/// # Errors
+/// Says what did not hold.
+pub fn run(environment: &Environment) -> Result<String> {
+    let outcome = shown(environment);
+    shared_account::leave(environment)?;
+    outcome
+}
+
+fn shown(environment: &Environment) -> Result<String> {
+    shared_account::trading(environment)?;
+    let risk = faults::mine(environment)?.into_iter().find(|process| {
+        let words = &process.arguments;
+        process.program == "tradewind-risk" && words.windows(2).any(|pair| pair == ["--profile", SHARED])
+    });
+    let risk = risk.context("the risk process of the account is not there")?.id;
+    let service = environment.kubectl.get("default", &["service/kubernetes"])?.context("the API server's service")?;
+    let address: Ipv4Addr = text(&service, "/spec/clusterIP").parse().context("its address")?;
+
+    // All is dropped: only the operator's direct call can arrive.
+    let dropped = Dropped::all(risk, address)?;
+    let called = last_order(environment).context("risk cut off from the API server, the operator calls it")?;
+    drop(dropped);
+    halt::lift(environment, SHARED, SHARED)?;
+    until_entering(environment)?;
+
+    // There is no operator: only what the process reads itself can arrive, and the connection that it has is dead.
+    let read = halt::without_operator(environment, || {
+        let _dropped = Dropped::present(risk, address)?;
+        last_order(environment).context("no operator, and the connections of risk to the API server dead")
+    })?;
+    halt::lift(environment, SHARED, SHARED)?;
+    Ok(format!(
+        "from the halt to the last order: {} ms by the operator's call with every packet between risk and the API server dropped, {} ms by \
+         risk's own read with the packets of its connections dropped and no operator; allowed are {ALLOWED:?}",
+        called.as_millis(),
+        read.as_millis()
+    ))
+}
+
+fn entries(environment: &Environment) -> Result<usize> {
+    ledger::entries(environment, SHARED, ONE.name)
+}
+
+/// Halts the account and waits until no order follows; gives the time from the patch to the last one, as an upper bound: the
+/// time of the first look that shows all of them.
+fn last_order(environment: &Environment) -> Result<Duration> {
+    until_entering(environment)?;
+    let begun = Instant::now();
+    environment.kubectl.patch(SHARED, &format!("riskprofile/{SHARED}"), r#"{"spec":{"halt":true}}"#)?;
+    let (mut seen, mut last) = (entries(environment)?, begun.elapsed());
+    while begun.elapsed() < last + SILENCE {
+        let now = entries(environment)?;
+        if now > seen {
+            (seen, last) = (now, begun.elapsed());
+        }
+        ensure!(last <= ALLOWED + SILENCE, "orders still follow {last:?} after the halt");
+    }
+    ensure!(last <= ALLOWED, "the last order came up to {last:?} after the halt, allowed are {ALLOWED:?}");
+    Ok(last)
+}
+
+/// Waits until entries come in a row: a silence that follows is the halt's.
+fn until_entering(environment: &Environment) -> Result<()> {
+    let before = entries(environment)?;
+    environment.kubectl.until("entries to come", Duration::from_secs(90), || {
+        let now = entries(environment)?;
+        Ok(if now >= before + 3 { Poll::Ready(()) } else { Poll::NotYet(format!("{} more entries", now - before)) })
+    })
+}
