@@ -77,19 +77,19 @@ fn a_session_begins_with_its_first_bar_alone() {
         market.buys("SPX");
         market.quietly(one, one.opened(3 * HALF_HOUR));
         market.buys("EURUSD");
-        let start = |state: &v1::RiskState| state.session_start_equity.clone();
+        let start = |state: &v1::RiskState| state.session_start_equity;
         let (mut expected, mut begins) = (start(&market.engine.state()), Vec::new());
         assert_eq!(expected, crate::desk::money(1_000_000));
         let mut before = market.engine.state().equity;
         market.run(one, one.after(AFTER), |_, close, symbol, state| {
             if close > one.next() && begins.is_empty() {
-                expected = before.clone();
+                expected = before;
             }
             assert_eq!(start(state), expected, "{}: {symbol} until {}", one.what, close.0);
             if begins.is_empty() && expected != crate::desk::money(1_000_000) {
                 begins.push((symbol.to_owned(), close));
             }
-            before.clone_from(&state.equity);
+            before = state.equity;
         });
         assert_eq!(begins, [("BTC".to_owned(), Nanos(one.next().0 + HALF_HOUR))], "{}", one.what);
     }
