@@ -49,9 +49,19 @@ pub(crate) struct Data {
 }
 
 impl Data {
-    /// The recordings.
-    pub(crate) fn series(&self) -> anyhow::Result<Vec<Series>> {
-        Ok(bars::read(&self.bars, &self.symbols, self.calendar)?)
+    /// The recordings, as a stage can take them.
+    pub(crate) fn series(&self, stage: &Stage) -> anyhow::Result<Vec<Series>> {
+        let series = bars::read(&self.bars, &self.symbols, self.calendar)?;
+        let minutes = |one: &Series| one.bars.iter().map(|bar| bar.close_time.since(bar.open_time) / 60_000_000_000).max();
+        for one in series.iter().filter(|_| stage.half_hours) {
+            if let Some(minutes) = minutes(one).filter(|minutes| *minutes > 30) {
+                let symbol = &one.instrument.symbol;
+                bail!(
+                    "{symbol}: its bars are of {minutes} minutes, half hours are joined from bars of at most 30; leave --half-hours out"
+                );
+            }
+        }
+        Ok(series)
     }
 }
 

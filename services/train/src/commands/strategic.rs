@@ -20,7 +20,7 @@ use crate::{FitArgs, Judged, ReportArgs};
 /// Trains, reports, writes a checkpoint.
 pub(crate) fn fit(args: &FitArgs) -> anyhow::Result<()> {
     let data = &args.judged.data;
-    let series = data.series()?;
+    let series = data.series(&args.judged.stage)?;
     let defaults = Judgement::default();
     let judgement = Judgement { hold_reward: args.hold_reward.unwrap_or(defaults.hold_reward), ..defaults };
     let samples = samples::collect(&series, &args.judged.stage.config(), data.split, &judgement, args.seed)?;
@@ -41,7 +41,7 @@ pub(crate) fn fit(args: &FitArgs) -> anyhow::Result<()> {
 
 /// Reports on a checkpoint.
 pub(crate) fn report(args: &ReportArgs) -> anyhow::Result<()> {
-    let series = args.judged.data.series()?;
+    let series = args.judged.data.series(&args.judged.stage)?;
     show(&args.judged, &series, &read(&args.checkpoint)?, &Judgement::default())
         .with_context(|| args.checkpoint.display().to_string())?;
     Ok(())
