@@ -3,7 +3,6 @@
 use std::collections::{BTreeMap, VecDeque};
 
 use tradewind_core::account::{Account, Fill};
-use tradewind_core::calendar::SessionId;
 use tradewind_core::instrument::{Instrument, Lots, Symbol};
 use tradewind_core::money::Money;
 use tradewind_core::orders::{OrderEvent, OrderId, Progress, Role};
@@ -145,7 +144,6 @@ impl Book {
                 self.progress(order_id, OrderEvent::VenueRejected)?;
             }
             Record::Dropped { order_id, .. } => self.progress(order_id, OrderEvent::Cancelled)?,
-            Record::Meeting { close_time } => drop(self.account.roll_session(SessionId::around_the_clock(*close_time))),
             Record::Venue(event) => self.venue_event(event)?,
             Record::Bar(bar) => self.finish_bar(bar)?,
             Record::Halt { halt, reason } => self.halted = halt.then(|| reason.clone()),
@@ -241,7 +239,6 @@ impl Book {
     }
 
     fn finish_bar(&mut self, bar: &BarRecord) -> Result<(), ExecutionError> {
-        self.account.roll_session(SessionId::around_the_clock(bar.close_time));
         self.account.mark(&bar.symbol, bar.close, bar.close_time)?;
         self.sequence = bar.sequence;
         self.event_time = self.event_time.max(bar.close_time);

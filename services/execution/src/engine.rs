@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 
 use tradewind_core::bar::Bar;
-use tradewind_core::calendar::SessionId;
 use tradewind_core::instrument::{Instrument, Lots, Symbol};
 use tradewind_core::money::Money;
 use tradewind_core::orders::{OrderId, OrderState, Role};
@@ -124,10 +123,6 @@ impl<R: RiskGate> Engine<R> {
             return self.view();
         }
         self.gate.alive()?;
-        // Written before the venue meets the bar: a restart that finds fills there books them in their session.
-        if self.book.account.session().is_none_or(|session| session < SessionId::around_the_clock(bar.close_time)) {
-            self.commit(vec![Record::Meeting { close_time: bar.close_time }])?;
-        }
         // A restart may have come between the open of this bar and the protection of what it filled.
         if self.book.filled_in.get(symbol) == Some(&bar.index) {
             self.protect(symbol, &bar)?;

@@ -61,11 +61,6 @@ pub enum Record {
         /// Why.
         reason: String,
     },
-    /// A bar is being met: its session begins.
-    Meeting {
-        /// Its close.
-        close_time: Nanos,
-    },
     /// The venue told something.
     Venue(VenueEvent),
     /// A bar is done: the gate has met it and valued the account.

@@ -9,7 +9,7 @@ use tradewind_core::bar::Bar;
 use tradewind_core::calendar::CalendarName;
 use tradewind_core::instrument::{Instrument, Symbol};
 use tradewind_features::strategic::decision::{self, ModelParameters, StrategicNetwork};
-use tradewind_features::strategic::{self, StageConfigError, StrategicEngine, StrategicEngineError};
+use tradewind_features::strategic::{self, BarPlan, StageConfigError, StrategicEngine, StrategicEngineError};
 use tradewind_features::tactical::{self, ConfigError, Context, Decision, Engine, EngineError, Matrix, Network, NetworkError};
 use tradewind_wire::admission::{Admission, Admitted, Quarantined, check_figures};
 use tradewind_wire::bus::SequencedBar;
@@ -27,6 +27,19 @@ pub enum CoreError {
     /// Its strategic stage cannot be served.
     #[error(transparent)]
     Stage(#[from] StageConfigError),
+    /// Its strategic networks learned the bars of another market.
+    #[error(
+        "{symbol}: the strategic checkpoint learned half hours of {learned}; its bars are {seen}; serve it with strategic.bars \
+         HalfHours to instruments of calendar {learned}, or train one for these"
+    )]
+    Calendar {
+        /// Symbol in question.
+        symbol: Symbol,
+        /// Calendar that the checkpoint names.
+        learned: CalendarName,
+        /// What it would be served.
+        seen: String,
+    },
     /// An instrument of the bundle is wrong.
     #[error(transparent)]
     Instrument(#[from] tradewind_core::instrument::InstrumentError),
@@ -159,15 +172,16 @@ impl Core {
     /// A core without any bars.
     ///
     /// # Errors
-    /// [`CoreError::Config`], [`CoreError::Stage`] and [`CoreError::Instrument`] for a bundle that cannot be served.
+    /// [`CoreError::Config`], [`CoreError::Stage`], [`CoreError::Calendar`] and [`CoreError::Instrument`] for a bundle that cannot be served.
     pub fn new(bundle: BundleConfig, networks: Networks) -> Result<Self, CoreError> {
-        let Networks { strategic, parameters, tactical } = networks;
+        let Networks { strategic, parameters, calendar: learned, tactical } = networks;
         let (strategic, tactical) = (Shared::new(strategic), Shared::new(tactical));
         let (instruments, calendars) = (bundle.instruments()?, bundle.calendars());
         let admission = Admission::new(bundle.feed_kind, instruments.iter().cloned());
         let mut core = Self { bundle, strategic, parameters, tactical, symbols: BTreeMap::new(), admission };
         for instrument in instruments {
             let calendar = calendars.get(&instrument.symbol).copied().unwrap_or_default();
+            learned.map_or(Ok(()), |learned| core.fits(&instrument.symbol, calendar, learned))?;
             let engines = core.engines(&instrument, calendar)?;
             core.symbols.insert(instrument.symbol.to_string(), SymbolState::new(instrument, calendar, engines));
         }
@@ -238,6 +252,17 @@ impl Core {
         self.admission.forget(&instrument.symbol);
         self.symbols.insert(symbol.to_owned(), SymbolState::new(instrument, calendar, engines));
         Ok(())
+    }
+
+    /// Features of half hours are those of the calendar that counts them: other bars, or the same of another market, are not
+    /// what the networks learned.
+    fn fits(&self, symbol: &Symbol, calendar: CalendarName, learned: CalendarName) -> Result<(), CoreError> {
+        let seen = match self.bundle.strategic.bars {
+            BarPlan::HalfHours if calendar == learned => return Ok(()),
+            BarPlan::HalfHours => format!("half hours of {calendar}"),
+            BarPlan::AsFed => "as fed".to_owned(),
+        };
+        Err(CoreError::Calendar { symbol: symbol.clone(), learned, seen })
     }
 
     fn engines(&self, instrument: &Instrument, calendar: CalendarName) -> Result<Engines, CoreError> {

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use tradewind_core::calendar::CalendarName;
 use tradewind_features::strategic::decision::{ModelParameters, StrategicNetwork};
 use tradewind_features::tactical::Network;
 use tradewind_nets::{LoadError, StrategicPolicies, TacticalNetwork};
@@ -13,6 +14,8 @@ pub struct Networks {
     pub strategic: Box<dyn StrategicNetwork + Send>,
     /// What their checkpoint says beside the weights.
     pub parameters: ModelParameters,
+    /// Calendar whose half hours the strategic policies learned; `None` when they learned bars as they were recorded.
+    pub calendar: Option<CalendarName>,
     /// Tactical actors.
     pub tactical: Box<dyn Network + Send>,
 }
@@ -51,6 +54,7 @@ impl Networks {
     /// Networks that were read before.
     #[must_use]
     pub fn new(strategic: StrategicPolicies, tactical: TacticalNetwork) -> Self {
-        Self { parameters: strategic.parameters().clone(), strategic: Box::new(strategic), tactical: Box::new(tactical) }
+        let (parameters, calendar) = (strategic.parameters().clone(), strategic.manifest().calendar);
+        Self { strategic: Box::new(strategic), parameters, calendar, tactical: Box::new(tactical) }
     }
 }

@@ -158,6 +158,7 @@ fn status(error: &HotError) -> Status {
             | CoreError::Strategic(_)
             | CoreError::Config(_)
             | CoreError::Stage(_)
+            | CoreError::Calendar { .. }
             | CoreError::Instrument(_) => Code::FailedPrecondition,
         },
     };

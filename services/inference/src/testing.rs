@@ -1,5 +1,7 @@
 //! Networks and constants with which the whole path acts within two hundred bars: for tests.
 
+use tradewind_core::calendar::CalendarName;
+use tradewind_core::time::Nanos;
 use tradewind_features::strategic::decision::{self, DecisionConfig, ModelParameters, StrategicNetwork};
 use tradewind_features::strategic::{
     BarPlan, COLUMNS, CONTEXT, KernelConfig, MlmiConfig, MmdConfig, ProfileConfig, StrategicConfig, StrategicStageConfig,
@@ -11,6 +13,7 @@ use tradewind_wire::v1;
 use crate::networks::Networks;
 
 const NANOS_PER_DAY: i64 = 86_400_000_000_000;
+const HALF_HOUR: i64 = 1_800_000_000_000;
 
 /// The strategic stage with short windows and low thresholds: ready after 98 bars as fed, with an event every thirty or so
 /// of [`daily_bars`].
@@ -68,7 +71,7 @@ impl Network for Follow {
 /// Strategic networks that agree with every synergy, tactical ones that follow the momentum of five bars.
 #[must_use]
 pub fn following() -> Networks {
-    Networks { strategic: Box::new(Agree), parameters: ModelParameters::default(), tactical: Box::new(Follow) }
+    Networks { strategic: Box::new(Agree), parameters: ModelParameters::default(), calendar: None, tactical: Box::new(Follow) }
 }
 
 /// Made-up daily bars of a symbol: swings with steps and jumps, so that gaps open and are filled. Symbols differ.
@@ -98,4 +101,16 @@ pub fn daily_bars(symbol: &str, count: u64) -> Vec<v1::Bar> {
         });
     }
     bars
+}
+
+/// The prices of [`daily_bars`] as half hours of the sessions of a calendar, from the first that opens after `from` on.
+#[must_use]
+#[allow(clippy::cast_sign_loss, clippy::cast_possible_truncation)]
+pub fn half_hours(symbol: &str, calendar: CalendarName, from: Nanos, count: u64) -> Vec<v1::Bar> {
+    let sessions = std::iter::successors(calendar.calendar().next_session(from), |session| {
+        calendar.calendar().next_session(Nanos(session.close.0.saturating_sub(1)))
+    });
+    let opens = sessions.flat_map(|session| (session.open.0..session.close.0).step_by(HALF_HOUR as usize));
+    let at = |(bar, open): (v1::Bar, i64)| v1::Bar { open_time_ns: open, close_time_ns: open + HALF_HOUR, ..bar };
+    daily_bars(symbol, count).into_iter().zip(opens).map(at).collect()
 }

@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 
+use tradewind_core::calendar::CalendarName;
 use tradewind_features::tactical::Network;
 use tradewind_nets::architecture::{Role, STAGES, TensorSpec, Use, tactical};
 use tradewind_nets::checkpoint::{
@@ -243,8 +244,25 @@ fn manifests_of_other_roles_are_checked() {
     let mut wrong = golden::checkpoint(Role::Risk.stage()).unwrap();
     wrong.manifest.features = Manifest::of(stage).features;
     wrong.manifest.regime_volatility_adjust = Some(true);
+    wrong.manifest.calendar = Some(CalendarName::Xnys);
     let faults = Checkpoint::read(&write(&wrong).unwrap(), "Risk").unwrap_err();
-    assert_eq!(faults.count(), 2, "{faults}");
+    assert_eq!(faults.count(), 3, "{faults}");
+}
+
+/// ST-18: the calendar of half hours is read back by its name; a name that is none is refused with what is allowed.
+#[test]
+fn the_calendar_is_read_by_name() {
+    let stage = Role::Strategic.stage();
+    let mut named = golden::checkpoint(stage).unwrap();
+    named.manifest.calendar = Some(CalendarName::Xnys);
+    let bytes = write(&named).unwrap();
+    assert_eq!(Checkpoint::read(&bytes, "Strategic").unwrap().manifest.calendar, Some(CalendarName::Xnys));
+    let at = bytes.windows(4).position(|four| four == b"XNYS").unwrap();
+    let mut wrong = bytes;
+    wrong[at..at + 4].copy_from_slice(b"NYSE");
+    let faults = Checkpoint::read(&wrong, "Strategic").unwrap_err();
+    assert_eq!((faults.count(), faults.list()[0].subject.as_str()), (1, "manifest.calendar"), "{faults}");
+    assert!(faults.to_string().contains("NYSE") && faults.to_string().contains("such as XNYS"), "{faults}");
 }
 
 /// ST-51, ST-58, SU-45, C-26 of part 2: temperatures and deviations outside their ranges are refused, not cut.

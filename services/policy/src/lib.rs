@@ -33,5 +33,5 @@ pub use freshness::Freshness;
 pub use ledger::{DECISIONS_FILE, EVIDENCE_FILE, LedgerError, read_ledger};
 pub use messages::{Answer, AnswerError, Question, answer_from_wire};
 pub use record::{DecisionRecord, Driver, Entry, PairKey, Trade, Trading, intent_of};
-pub use sequencer::{Control, Engine, Input, Routing, SequencerError};
+pub use sequencer::{Control, Engine, Input, Routing, SequencerError, WARM};
 pub use settings::{Settings, SettingsError};

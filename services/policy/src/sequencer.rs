@@ -24,6 +24,8 @@ use crate::messages::Answer;
 use crate::record::{DecisionRecord, Driver, Entry, PairKey, Trade, Trading, intent_of};
 use crate::settings::Settings;
 
+/// Messages of the past that market states are warmed with: more than any state reaches back.
+pub const WARM: u64 = 100_000;
 /// Evaluations without panic before the orchestrator's output counts unchanged again (PO-17).
 const CALM_EVALUATIONS: u32 = 3;
 

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use crate::freshness::Freshness;
 use crate::orchestrator::{CostLevel, OrchestratorConfig};
 use tradewind_core::bar::Bar;
-use tradewind_core::calendar::{CalendarName, SessionId};
+use tradewind_core::calendar::SessionId;
 use tradewind_core::instrument::{Instrument, Symbol};
 use tradewind_core::money::Money;
 use tradewind_venue::fills::FillModel;
@@ -22,8 +22,6 @@ pub struct Settings {
     pub policy: String,
     /// Instruments by symbol.
     pub instruments: BTreeMap<Symbol, Instrument>,
-    /// When the markets are open, by symbol; around the clock where nothing is said.
-    pub calendars: BTreeMap<Symbol, CalendarName>,
     /// Notional of a trade at full confidence and full risk scale.
     pub base_notional: Money,
     /// Equity before the first trade.
@@ -32,7 +30,7 @@ pub struct Settings {
     pub orchestrator: OrchestratorConfig,
     /// Costs, for the shadow books.
     pub fills: FillModel,
-    /// How old bars may be.
+    /// How old bars may be, and when the markets are open.
     pub freshness: Freshness,
 }
 
@@ -60,13 +58,13 @@ impl Settings {
         Ok(Self {
             policy: config.policy.clone(),
             instruments: instruments.into_iter().map(|instrument| (instrument.symbol.clone(), instrument)).collect(),
-            calendars: config.calendars(),
             base_notional: config.sizing.base_notional,
             starting_equity: config.starting_equity,
             orchestrator,
             freshness: Freshness {
                 kind: config.feed_kind,
                 max_age: i64::try_from(config.max_data_age_ms).unwrap_or(i64::MAX).saturating_mul(1_000_000),
+                calendars: config.calendars(),
             },
             fills: FillModel { spread_bps: config.venue.spread_bps, fee_bps: config.venue.fee_bps },
         })
@@ -75,8 +73,7 @@ impl Settings {
     /// Session of a bar by the calendar of its symbol: the unit in which a rollout gives sessions to the candidate.
     #[must_use]
     pub fn session(&self, symbol: &Symbol, bar: &Bar) -> SessionId {
-        let name = self.calendars.get(symbol).copied().unwrap_or_default();
-        name.calendar().session_of_bar(bar.open_time, bar.close_time)
+        self.freshness.calendar(symbol).calendar().session_of_bar(bar.open_time, bar.close_time)
     }
 
     /// Level of the configured spread (PO-45).

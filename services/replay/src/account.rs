@@ -70,6 +70,17 @@ impl Account {
         Ok(Self { pipelines: members.into_iter().map(open).collect::<Result<_, AccountError>>()? })
     }
 
+    /// Lets every policy begin behind a past that is known and not decided ([`Pipeline::begin_behind`]).
+    ///
+    /// # Errors
+    /// [`AccountError::Policy`].
+    pub fn begin_behind(&mut self, past: &[v1::Bar]) -> Result<(), AccountError> {
+        self.pipelines.iter_mut().try_for_each(|(policy, pipeline)| {
+            let begun = pipeline.begin_behind(past);
+            begun.map_err(|source| AccountError::Policy { policy: policy.clone(), source: Box::new(source) })
+        })
+    }
+
     /// Takes the bar at this place of the stream: the policy whose instrument it is decides, the others pass it by.
     ///
     /// # Errors

@@ -10,7 +10,7 @@ use tradewind_journal::{Journal, JournalError, Log, MemoryLog};
 use tradewind_policy::serve::Intake;
 use tradewind_policy::{
     AccountSnapshot, AnswerError, CandidateAnswer, Control, Entry, Input, PairEntry, PairError, Pairing, Question, Report,
-    Routing, SequencerError, answer_from_wire, intent_of,
+    Routing, SequencerError, WARM, answer_from_wire, intent_of,
 };
 use tradewind_risk::RiskError;
 use tradewind_wire::admission::{Admission, Admitted};
@@ -229,6 +229,34 @@ impl<R: RiskGate> Pipeline<R> {
     /// Execution, whose gate may be another process.
     pub const fn execution(&mut self) -> &mut tradewind_execution::Engine<R> {
         &mut self.execution
+    }
+
+    /// Begins behind bars that are known and not decided, as a policy with `startAt: Newest` does: they warm features and market
+    /// states, and no venue meets them. `past` is the stream from its first message on; to be called before the first bar is
+    /// taken, also when the pipeline is opened again.
+    ///
+    /// # Errors
+    /// [`PipelineError::Policy`] when the journal cannot be read.
+    pub fn begin_behind(&mut self, past: &[v1::Bar]) -> Result<(), PipelineError> {
+        let settings = self.policy.settings();
+        let mut gate = Admission::new(settings.freshness.kind, settings.instruments.values().cloned());
+        let unread = (past.len() as u64).saturating_sub(WARM);
+        let mut warm = Vec::new();
+        for (sequence, message) in (1..).zip(past) {
+            let found = found(sequence, message);
+            self.inference.load(&found);
+            if let Some(comparison) = &mut self.comparison {
+                comparison.inference.load(&found);
+            }
+            if sequence > unread
+                && let Admitted::Taken(taken) = gate.admit(sequence, message, found.arrived)
+            {
+                warm.push((taken.symbol, taken.bar));
+            }
+        }
+        self.policy.warm(&warm)?;
+        self.admission = self.policy.admission();
+        Ok(())
     }
 
     /// A bar of a stream that the gate reads by itself: advance, decide, write down, submit. Bars of the past only

@@ -1,8 +1,9 @@
-//! Recorded daily bars of the instruments to train on.
+//! Recorded bars of the instruments to train on.
 
 use std::path::{Path, PathBuf};
 
 use tradewind_core::bar::Bar;
+use tradewind_core::calendar::CalendarName;
 use tradewind_core::instrument::{Instrument, InstrumentError, Symbol};
 use tradewind_core::money::Money;
 use tradewind_core::time::Nanos;
@@ -36,19 +37,21 @@ pub enum BarsError {
 pub struct Series {
     /// Tick 0.01, lot 1, point value 1.
     pub instrument: Instrument,
+    /// When its market is open.
+    pub calendar: CalendarName,
     /// Index from 0 without holes.
     pub bars: Vec<Bar>,
 }
 
-/// Reads `DIR/SYMBOL.csv` for each symbol, with the reader that feeds the cluster.
+/// Reads `DIR/SYMBOL.csv` for each symbol of markets of this calendar, with the reader that feeds the cluster.
 ///
 /// # Errors
 /// [`BarsError`] names file and line.
-pub fn read(directory: &Path, symbols: &[String]) -> Result<Vec<Series>, BarsError> {
-    symbols.iter().map(|symbol| series(directory, symbol)).collect()
+pub fn read(directory: &Path, symbols: &[String], calendar: CalendarName) -> Result<Vec<Series>, BarsError> {
+    symbols.iter().map(|symbol| series(directory, symbol, calendar)).collect()
 }
 
-fn series(directory: &Path, symbol: &str) -> Result<Series, BarsError> {
+fn series(directory: &Path, symbol: &str, calendar: CalendarName) -> Result<Series, BarsError> {
     let symbol = Symbol::try_from(symbol.to_owned())?;
     let name = format!("{symbol}.csv");
     let path = directory.join(&name);
@@ -56,7 +59,7 @@ fn series(directory: &Path, symbol: &str) -> Result<Series, BarsError> {
     let recorded = read_bars(&name, &bytes, &symbol, None)?;
     let instrument = Instrument::new(symbol, Money::from_nanos(10_000_000), Money::from_units(1), Money::from_units(1))?;
     let bars = recorded.iter().map(|bar| bar_from_wire(bar, &instrument)).collect::<Result<_, _>>()?;
-    Ok(Series { instrument, bars })
+    Ok(Series { instrument, calendar, bars })
 }
 
 /// Start of a day such as `2007-01-01` in UTC.
@@ -80,7 +83,7 @@ mod tests {
 
     #[test]
     fn twenty_years_of_two_indices_in_ticks() {
-        let all = read(&fixtures(), &["SPX".to_owned(), "IXIC".to_owned()]).unwrap();
+        let all = read(&fixtures(), &["SPX".to_owned(), "IXIC".to_owned()], CalendarName::Xnys).unwrap();
         assert_eq!(all.iter().map(|one| one.bars.len()).collect::<Vec<_>>(), [5031, 5031]);
         let bar = all[0].bars[0];
         assert_eq!((bar.open, bar.high, bar.low, bar.close), (Ticks(122_923), Ticks(124_881), Ticks(121_910), Ticks(122_810)));
@@ -89,12 +92,12 @@ mod tests {
 
     #[test]
     fn faults_name_the_file() {
-        let error = read(&fixtures(), &["DAX".to_owned()]).unwrap_err().to_string();
+        let error = read(&fixtures(), &["DAX".to_owned()], CalendarName::Xetr).unwrap_err().to_string();
         assert!(error.contains("DAX.csv"), "{error}");
         let directory = tempfile::tempdir().unwrap();
         std::fs::write(directory.path().join("SPX.csv"), "ts_utc,open,high,low,close,volume\n1999-01-04T00:00:00Z,5,4,3,4,1\n")
             .unwrap();
-        let error = read(directory.path(), &["SPX".to_owned()]).unwrap_err().to_string();
+        let error = read(directory.path(), &["SPX".to_owned()], CalendarName::Xnys).unwrap_err().to_string();
         assert!(error.contains("SPX.csv, line 2"), "{error}");
     }
 }

@@ -9,7 +9,7 @@ use clap::{Args, Parser, Subcommand};
 use commands::spoil::{self, SpoilArgs};
 use commands::{Data, Role, Stage, strategic, tactical};
 
-/// Trains strategic or tactical networks on recorded daily bars and reports how good their decisions were.
+/// Trains strategic or tactical networks on recorded bars and reports how good their decisions were.
 #[derive(Parser)]
 #[command(version)]
 struct Cli {

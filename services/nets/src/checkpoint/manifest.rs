@@ -7,6 +7,7 @@ use serde_json::{Map, Value};
 
 use super::container::Pairs;
 use super::fault::{Faults, Reason, quote};
+use tradewind_core::calendar::CalendarName;
 use tradewind_features::strategic::{self, Gathers, SCHEMA};
 
 use crate::architecture::{AGENTS, Role, Stage};
@@ -56,6 +57,10 @@ pub struct Manifest {
     /// other roles.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub regime_volatility_adjust: Option<bool>,
+    /// Calendar whose half hours the strategic networks learned: they are served on half hours of markets of that calendar and
+    /// on no others (ST-18). Absent when they learned bars as they were recorded, whose gaps nobody counts, and for other roles.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub calendar: Option<CalendarName>,
     /// Hex SHA-256 of what it was trained on.
     pub training_data_digest: String,
     /// Seeds of the training run.
@@ -96,6 +101,7 @@ impl Manifest {
             normaliser: IDENTITY.to_owned(),
             features: features.map(|(agent, id)| (id.to_owned(), names(agent))).collect(),
             regime_volatility_adjust: strategic.then_some(true),
+            calendar: None,
             training_data_digest: hex::encode([0u8; 32]),
             seeds: Vec::new(),
             episode: 0,
@@ -180,6 +186,8 @@ impl Reader<'_> {
         let normaliser = self.text("normaliser");
         let features = self.optional("features", "an object of lists of names", |value| map(value, texts));
         let regime_volatility_adjust = self.optional("regimeVolatilityAdjust", "true or false", Value::as_bool);
+        let calendar =
+            self.optional("calendar", "the name of a calendar, such as XNYS or 24x7", |value| value.as_str()?.parse().ok());
         let training_data_digest = self.text("trainingDataDigest");
         let seeds = self.take("seeds", "a list of at most 64 integers", |value| list(value, Value::as_u64));
         let episode = self.take("episode", "an integer", Value::as_u64);
@@ -206,6 +214,7 @@ impl Reader<'_> {
             normaliser: normaliser?,
             features: features?.unwrap_or_default(),
             regime_volatility_adjust: regime_volatility_adjust?,
+            calendar: calendar?,
             training_data_digest: training_data_digest?,
             seeds: seeds?,
             episode: episode?,
@@ -318,7 +327,7 @@ fn check_agents(manifest: &Manifest, fixed: &Manifest, faults: &mut Faults) {
     }
 }
 
-/// What stands before the networks: statistics, gathered columns (ST-8), the switch of ST-47.
+/// What stands before the networks: statistics, gathered columns (ST-8), the switch of ST-47, the calendar of half hours.
 fn check_normaliser(manifest: &Manifest, stage: &Stage, faults: &mut Faults) {
     let statistics = stage.vectors.iter().any(|vector| vector.statistic);
     if manifest.normaliser != IDENTITY && !(statistics && manifest.normaliser == STATISTICS) {
@@ -335,5 +344,8 @@ fn check_normaliser(manifest: &Manifest, stage: &Stage, faults: &mut Faults) {
     if manifest.regime_volatility_adjust.is_some() != strategic {
         let message = if strategic { "missing, must be true or false" } else { "only the strategic role has it" };
         faults.add(Reason::BadFormat, "manifest.regimeVolatilityAdjust", message);
+    }
+    if !strategic && manifest.calendar.is_some() {
+        faults.add(Reason::BadFormat, "manifest.calendar", "only strategic networks see half hours");
     }
 }

@@ -84,11 +84,12 @@ impl Bars {
     /// # Errors
     /// [`ServeError`]; [`ServeError::Client`] with `Stopped` when the process stops meanwhile.
     pub async fn resume(&mut self) -> Result<(), ServeError> {
-        let last = self.engine.last().and_then(|entry| Some((entry.record.submission()?, entry.bar)));
-        if let Some((message, bar)) = last {
+        let last =
+            self.engine.last().and_then(|entry| Some((entry.record.submission()?, entry.record.symbol.clone(), entry.bar)));
+        if let Some((message, symbol, bar)) = last {
             // What the spec and the clock say now counts, not what they said when the trade was decided.
             self.wait_for_word().await?;
-            self.submit(message, &bar).await?;
+            self.submit(message, &symbol, &bar).await?;
         }
         let compared = self.live.pairing().last_sequence();
         let missing: VecDeque<Entry> = self.engine.entries_after(compared)?.into();
@@ -197,7 +198,7 @@ impl Bars {
         }
         if let Some(message) = submission {
             let sent_at = Instant::now();
-            self.submit(message, &in_hand.bar).await?;
+            self.submit(message, &in_hand.symbol, &in_hand.bar).await?;
             self.figures.stage("submit", sent_at.elapsed());
         }
         self.figures.stage("total", in_hand.came_at.elapsed());
@@ -317,7 +318,7 @@ impl Bars {
         // A halt that came while the networks worked counts; who was asked stays who is recorded.
         let control = self.current()?.control;
         let routing = self.routing_of(planned.routing, serving)?;
-        let stale = self.live.is_stale(&in_hand.bar);
+        let stale = self.live.is_stale(&in_hand.symbol, &in_hand.bar);
         if stale {
             self.figures.irregular("stale", 1);
             self.live.intake().stale += 1;
@@ -387,7 +388,7 @@ impl Bars {
 
     /// Sends a trade, if the spec allows trades at this moment and its bar is not too old by now. When it stopped allowing them while the trade was on its way,
     /// what came of it is taken back.
-    async fn submit(&self, message: v1::TradeQualified, bar: &Bar) -> Result<(), ServeError> {
+    async fn submit(&self, message: v1::TradeQualified, symbol: &Symbol, bar: &Bar) -> Result<(), ServeError> {
         let refused = |reason, value: String, limit: &str| {
             let (sequence, symbol, index) = (message.sequence, message.symbol.clone(), message.index);
             self.quarantine(Quarantined { sequence, symbol, index, reason, value, limit: limit.to_owned() });
@@ -397,7 +398,7 @@ impl Bars {
             refused(Reason::TradeWithheld, value, "spec.trading Paper and no halt at the moment of sending");
             return Ok(());
         }
-        if self.live.is_stale(bar) {
+        if self.live.is_stale(symbol, bar) {
             let value = format!("trade {} of a bar that closed at {} ns is not sent", message.trade_id, bar.close_time.0);
             refused(Reason::TradeWithheld, value, "a bar behind which no other is overdue");
             return Ok(());

@@ -53,7 +53,7 @@ impl Live {
             pairing: Arc::new(Mutex::new(pairing)),
             wanted,
             intake: Arc::new(Mutex::new(Intake::begin(engine.newest()))),
-            freshness: engine.settings().freshness,
+            freshness: engine.settings().freshness.clone(),
             clock,
         };
         if let Some(entry) = engine.last() {
@@ -91,8 +91,8 @@ impl Live {
 
     /// Whether a bar that is taken now is too old to be traded on.
     #[must_use]
-    pub fn is_stale(&self, bar: &Bar) -> bool {
-        self.freshness.is_stale(bar, self.clock.now())
+    pub fn is_stale(&self, symbol: &Symbol, bar: &Bar) -> bool {
+        self.freshness.is_stale(symbol, bar, self.clock.now())
     }
 
     /// The engine has written this entry.

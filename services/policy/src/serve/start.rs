@@ -10,13 +10,13 @@ use tradewind_wire::admission::Admitted;
 use tradewind_wire::bus::{Bus, BusAddress, BusError, Feed, FeedName, Followed, Follower, StreamIdentity};
 use tradewind_wire::config::StartAt;
 
+use crate::sequencer::WARM;
+
 use super::bars::Bars;
 use super::{BUS_PAUSE, ServeError};
 
 /// Name of the file in the data directory.
 pub const PLACE_FILE: &str = "feed.json";
-/// Messages of the past that market states are warmed with: more than any state reaches back.
-const WARM: u64 = 100_000;
 /// Messages of the past that are read at once.
 const BATCH: u64 = 2_000;
 

@@ -1,5 +1,6 @@
 //! Replays recorded bars through every engine in one process.
 
+use std::cmp::Ordering;
 use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -19,7 +20,7 @@ use tradewind_replay::{
     Account, Comparison, Ledgers, Member, MemoryJournals, Pipeline, PolicyJournals, RISK_FILE, Served, Setup, Summary,
     read_manifest,
 };
-use tradewind_wire::config::TradingConfig;
+use tradewind_wire::config::{StartAt, TradingConfig};
 use tradewind_wire::v1;
 
 /// Bundle id of a candidate whose real one is not asked for: it appears in no ledger.
@@ -65,9 +66,14 @@ struct Arguments {
     /// Length of a bar, when file names do not tell it (5m, 1d)
     #[arg(long)]
     interval: Option<Interval>,
+    /// First bar that is decided: a sequence number, or a date (2007-01-01) whose bars are the first. Those before it warm
+    /// features and market states and trade nothing, as where a policy with startAt Newest began (begin in its feed.json).
+    /// Default: the first of the recording, as with startAt Beginning, whatever the policy says
+    #[arg(long)]
+    from: Option<Bound>,
     /// Last bar: a sequence number, or a date (2008-12-31) whose bars are the last
     #[arg(long)]
-    until: Option<Until>,
+    until: Option<Bound>,
     /// Directory for decisions.jsonl, orders.jsonl and fills.jsonl; of several policies below their names
     #[arg(long)]
     out: Option<PathBuf>,
@@ -80,12 +86,12 @@ struct Arguments {
 }
 
 #[derive(Clone, Copy)]
-enum Until {
+enum Bound {
     Sequence(u64),
     Date(jiff::civil::Date),
 }
 
-impl std::str::FromStr for Until {
+impl std::str::FromStr for Bound {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
@@ -96,12 +102,14 @@ impl std::str::FromStr for Until {
     }
 }
 
-impl Until {
-    fn covers(self, sequence: u64, bar: &v1::Bar) -> bool {
+impl Bound {
+    /// How a bar lies to it: before it, at it, behind it.
+    fn place(self, sequence: u64, bar: &v1::Bar) -> Ordering {
+        let date =
+            || Some(jiff::Timestamp::from_nanosecond(bar.open_time_ns.into()).ok()?.to_zoned(jiff::tz::TimeZone::UTC).date());
         match self {
-            Self::Sequence(last) => sequence <= last,
-            Self::Date(last) => jiff::Timestamp::from_nanosecond(bar.open_time_ns.into())
-                .is_ok_and(|opened| opened.to_zoned(jiff::tz::TimeZone::UTC).date() <= last),
+            Self::Sequence(bound) => sequence.cmp(&bound),
+            Self::Date(bound) => date().map_or(Ordering::Greater, |date| date.cmp(&bound)),
         }
     }
 }
@@ -111,6 +119,7 @@ fn main() -> anyhow::Result<()> {
     let setup_began = Instant::now();
     let policies = prepare(&arguments)?;
     let bars = recorded(&arguments, &policies)?;
+    tell_beginning(&arguments, &policies);
     eprintln!("{} bars read in {:.1} s", bars.len(), setup_began.elapsed().as_secs_f64());
     let candidate = candidate(&arguments)?;
     let began = Instant::now();
@@ -215,7 +224,7 @@ fn recorded(arguments: &Arguments, policies: &[(Setup, Networks)]) -> anyhow::Re
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().context("starting the runtime")?;
     let mut bars = runtime.block_on(load(&source, &symbols, arguments.interval))?;
     if let Some(until) = arguments.until {
-        let last = (1..).zip(&bars).take_while(|(sequence, bar)| until.covers(*sequence, bar)).count();
+        let last = (1..).zip(&bars).take_while(|(sequence, bar)| until.place(*sequence, bar).is_le()).count();
         bars.truncate(last);
     }
     Ok(bars)
@@ -289,7 +298,8 @@ fn run(
         let (_, pipeline) = policies.next().context("there is no policy")?;
         pipeline.compare(setup, CANDIDATE, candidate)?;
     }
-    take_all(&mut account, bars)?;
+    let before = |from: Bound| (1..).zip(bars).take_while(|(sequence, bar)| from.place(*sequence, bar).is_lt()).count();
+    take_all(&mut account, bars, arguments.from.map_or(0, before))?;
     let comparisons: Vec<_> = account
         .policies()
         .map(|(policy, pipeline)| {
@@ -309,19 +319,34 @@ fn run(
     kept.into_iter().map(ran).collect()
 }
 
-fn take_all(account: &mut Account, bars: &[v1::Bar]) -> anyhow::Result<()> {
-    let progress = ProgressBar::new(bars.len() as u64);
+/// Decides all bars but so many at the beginning, which are the past.
+fn take_all(account: &mut Account, bars: &[v1::Bar], past: usize) -> anyhow::Result<()> {
+    if past > 0 {
+        account.begin_behind(&bars[..past])?;
+    }
+    let progress = ProgressBar::new((bars.len() - past) as u64);
     progress.set_style(ProgressStyle::with_template("{wide_bar} {pos}/{len} bars {per_sec} {eta}")?);
     progress.enable_steady_tick(Duration::from_millis(200));
     if !std::io::stderr().is_terminal() {
         progress.set_draw_target(ProgressDrawTarget::hidden());
     }
-    for (sequence, bar) in (1..).zip(bars) {
+    for (sequence, bar) in (1..).zip(bars).skip(past) {
         account.take(sequence, bar).with_context(|| format!("sequence {sequence}, {}/{}", bar.symbol, bar.index))?;
         progress.inc(1);
     }
     progress.finish_and_clear();
     Ok(())
+}
+
+/// A policy may say that it begins elsewhere than this run does.
+fn tell_beginning(arguments: &Arguments, policies: &[(Setup, Networks)]) {
+    let newest = |(setup, _): &&(Setup, Networks)| setup.trading.start_at == StartAt::Newest;
+    for (setup, _) in policies.iter().filter(newest).filter(|_| arguments.from.is_none()) {
+        eprintln!(
+            "policy {} has startAt Newest; this run decides every bar of the recording: give --from to begin where it began",
+            setup.trading.policy
+        );
+    }
 }
 
 fn tell_quarantined(policy: &str, pipeline: &Pipeline) {

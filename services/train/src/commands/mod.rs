@@ -7,9 +7,10 @@ pub(crate) mod tactical;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use anyhow::Context;
+use anyhow::{Context, bail};
 use clap::{Args, ValueEnum};
 use indicatif::{ProgressBar, ProgressStyle};
+use tradewind_core::calendar::CalendarName;
 use tradewind_core::time::Nanos;
 use tradewind_features::strategic::{BarPlan, StrategicStageConfig};
 use tradewind_nets::StrategicPolicies;
@@ -42,11 +43,34 @@ pub(crate) struct Data {
     /// First day of the report, which is also the end of training.
     #[arg(long, default_value = "2007-01-01", value_parser = bars::day)]
     pub(crate) split: Nanos,
+    /// Calendar of the recorded markets, which says what half hours they have (XNYS, FX24x5, 24x7, ...).
+    #[arg(long, requires = "half_hours", default_value_t = CalendarName::default())]
+    pub(crate) calendar: CalendarName,
 }
 
-/// The strategic stage around its networks; it sees the bars as they are recorded.
+impl Data {
+    /// The recordings, as a stage can take them.
+    pub(crate) fn series(&self, stage: &Stage) -> anyhow::Result<Vec<Series>> {
+        let series = bars::read(&self.bars, &self.symbols, self.calendar)?;
+        let minutes = |one: &Series| one.bars.iter().map(|bar| bar.close_time.since(bar.open_time) / 60_000_000_000).max();
+        for one in series.iter().filter(|_| stage.half_hours) {
+            if let Some(minutes) = minutes(one).filter(|minutes| *minutes > 30) {
+                let symbol = &one.instrument.symbol;
+                bail!(
+                    "{symbol}: its bars are of {minutes} minutes, half hours are joined from bars of at most 30; leave --half-hours out"
+                );
+            }
+        }
+        Ok(series)
+    }
+}
+
+/// The strategic stage around its networks.
 #[derive(Args)]
 pub(crate) struct Stage {
+    /// The strategic stage sees half hours, joined from bars of at most 30 minutes; otherwise the bars as they are recorded.
+    #[arg(long)]
+    pub(crate) half_hours: bool,
     /// Confidence that a strategic decision must exceed to proceed.
     #[arg(long, default_value_t = StrategicStageConfig::default().decision.confidence_threshold)]
     confidence_threshold: f64,
@@ -83,7 +107,8 @@ impl Stage {
     /// The configuration that the arguments make.
     pub(crate) fn config(&self) -> StrategicStageConfig {
         let defaults = StrategicStageConfig::default();
-        let mut config = StrategicStageConfig { bars: BarPlan::AsFed, context_bars: self.context_bars, ..defaults };
+        let bars = if self.half_hours { BarPlan::HalfHours } else { BarPlan::AsFed };
+        let mut config = StrategicStageConfig { bars, context_bars: self.context_bars, ..defaults };
         let (decision, synergy) = (&mut config.decision, &mut config.features.synergy);
         decision.confidence_threshold = self.confidence_threshold;
         decision.min_synergy_confidence = self.min_synergy_confidence;
@@ -100,6 +125,11 @@ impl Stage {
     /// What the strategic networks of a checkpoint file do along the bars.
     pub(crate) fn follow(&self, series: &[Series], checkpoint: &[u8]) -> anyhow::Result<Course> {
         let policies = StrategicPolicies::from_bytes(checkpoint, &sha256(checkpoint))?;
+        if let Some(learned) = policies.manifest().calendar
+            && !(self.half_hours && series.iter().all(|one| one.calendar == learned))
+        {
+            bail!("the checkpoint learned half hours of {learned}; judge it with --half-hours --calendar {learned}");
+        }
         let model = policies.parameters().clone();
         Ok(follow(series, &self.config(), &model, policies)?)
     }

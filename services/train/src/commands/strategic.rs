@@ -6,7 +6,7 @@ use anyhow::Context;
 use tradewind_core::time::Nanos;
 use tradewind_features::strategic::StrategicStageConfig;
 use tradewind_nets::checkpoint::{Manifest, write};
-use tradewind_train::bars::{self, Series};
+use tradewind_train::bars::Series;
 use tradewind_train::objective::{ENTROPY_COEF, MAX_GRAD_NORM, POLICY_LR};
 use tradewind_train::run::BATCH;
 use tradewind_train::strategic::fit::{self as training, CRITIC_LR, Fitted};
@@ -20,7 +20,7 @@ use crate::{FitArgs, Judged, ReportArgs};
 /// Trains, reports, writes a checkpoint.
 pub(crate) fn fit(args: &FitArgs) -> anyhow::Result<()> {
     let data = &args.judged.data;
-    let series = bars::read(&data.bars, &data.symbols)?;
+    let series = data.series(&args.judged.stage)?;
     let defaults = Judgement::default();
     let judgement = Judgement { hold_reward: args.hold_reward.unwrap_or(defaults.hold_reward), ..defaults };
     let samples = samples::collect(&series, &args.judged.stage.config(), data.split, &judgement, args.seed)?;
@@ -30,7 +30,8 @@ pub(crate) fn fit(args: &FitArgs) -> anyhow::Result<()> {
         show_loss(loss, "");
     }
     println!("critic explains {:.1} % of the variance of the returns it was fitted to", 100.0 * fitted.explained_variance);
-    let base = provenance(training::manifest(), &series, data.split, args.seed, args.steps);
+    let calendar = args.judged.stage.half_hours.then_some(data.calendar);
+    let base = Manifest { calendar, ..provenance(training::manifest(), &series, data.split, args.seed, args.steps) };
     // The file is judged as it will be served; its figures go into its manifest afterwards.
     let unjudged = write(&training::checkpoint(base.clone(), fitted.weights.clone(), SELF_TEST_INPUTS)?)?;
     let figures = show(&args.judged, &series, &unjudged, &judgement)?;
@@ -40,7 +41,7 @@ pub(crate) fn fit(args: &FitArgs) -> anyhow::Result<()> {
 
 /// Reports on a checkpoint.
 pub(crate) fn report(args: &ReportArgs) -> anyhow::Result<()> {
-    let series = bars::read(&args.judged.data.bars, &args.judged.data.symbols)?;
+    let series = args.judged.data.series(&args.judged.stage)?;
     show(&args.judged, &series, &read(&args.checkpoint)?, &Judgement::default())
         .with_context(|| args.checkpoint.display().to_string())?;
     Ok(())

@@ -8,7 +8,7 @@ use tradewind_features::tactical::Synergy;
 use tradewind_nets::checkpoint::{Checkpoint, Manifest, TACTICAL_ROLE, write};
 use tradewind_nets::forward::TacticalForward;
 use tradewind_nets::weights::TacticalWeights;
-use tradewind_train::bars::{self, Series};
+use tradewind_train::bars::Series;
 use tradewind_train::contexts;
 use tradewind_train::objective::{ENTROPY_COEF, MAX_GRAD_NORM, POLICY_LR};
 use tradewind_train::run::BATCH;
@@ -22,7 +22,7 @@ use crate::{FitArgs, Judged, ReportArgs};
 /// Trains, reports, writes a checkpoint.
 pub(crate) fn fit(args: &FitArgs) -> anyhow::Result<()> {
     let data = &args.judged.data;
-    let series = bars::read(&data.bars, &data.symbols)?;
+    let series = data.series(&args.judged.stage)?;
     let defaults = Judgement::default();
     let judgement = Judgement { hold_reward: args.hold_reward.unwrap_or(defaults.hold_reward), ..defaults };
     let samples = samples::collect(&series, Nanos(0), data.split, &judgement)?;
@@ -42,7 +42,7 @@ pub(crate) fn report(args: &ReportArgs) -> anyhow::Result<()> {
     let checkpoint = Checkpoint::read(&read(&args.checkpoint)?, TACTICAL_ROLE);
     let checkpoint = checkpoint.with_context(|| args.checkpoint.display().to_string())?;
     let weights = TacticalWeights::from_stage(&checkpoint.weights).context("the checkpoint has no tactical networks")?;
-    let series = bars::read(&args.judged.data.bars, &args.judged.data.symbols)?;
+    let series = args.judged.data.series(&args.judged.stage)?;
     show(&args.judged, &series, TacticalForward::new(&weights))?;
     Ok(())
 }

@@ -1,6 +1,5 @@
 //! What strategic networks do along recorded bars: the engine of the cluster, without the cluster.
 
-use tradewind_core::calendar::CalendarName;
 use tradewind_features::strategic::decision::{ModelParameters, StrategicNetwork};
 use tradewind_features::strategic::{Decided, StageConfigError, StrategicEngine, StrategicEngineError, StrategicStageConfig};
 use tradewind_features::tactical::Synergy;
@@ -37,8 +36,7 @@ pub fn follow(
     model: &ModelParameters,
     network: impl StrategicNetwork,
 ) -> Result<Course, CourseError> {
-    let calendar = CalendarName::AroundTheClock;
-    let symbols: Vec<_> = series.iter().map(|one| (one.instrument.symbol.clone(), calendar)).collect();
+    let symbols: Vec<_> = series.iter().map(|one| (one.instrument.symbol.clone(), one.calendar)).collect();
     let mut engine = StrategicEngine::new(stage.clone(), model.clone(), &symbols, network)?;
     let mut course = Course::default();
     for one in series {
@@ -59,6 +57,7 @@ mod tests {
     #![allow(clippy::unwrap_used, clippy::expect_used)]
     use std::path::Path;
 
+    use tradewind_core::calendar::CalendarName;
     use tradewind_features::strategic::decision::Logits;
     use tradewind_features::strategic::{BarPlan, COLUMNS, CONTEXT};
     use tradewind_features::tactical::NetworkError;
@@ -78,7 +77,7 @@ mod tests {
     #[test]
     fn contexts_follow_decisions() {
         let fixtures = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/fixtures/bars");
-        let mut series = bars::read(&fixtures, &["IXIC".to_owned()]).unwrap();
+        let mut series = bars::read(&fixtures, &["IXIC".to_owned()], CalendarName::Xnys).unwrap();
         series[0].bars.truncate(2000);
         let mut stage = StrategicStageConfig { bars: BarPlan::AsFed, context_bars: 7, ..StrategicStageConfig::default() };
         stage.features.synergy.window_bars = 40;

@@ -1,7 +1,6 @@
 //! From bars to what a strategic policy learns from: its inputs, and the reward of each of its three actions.
 
 use crate::strategic::learning::{Outcome, PnlScale, Reward, RewardConfig};
-use tradewind_core::calendar::CalendarName;
 use tradewind_core::time::Nanos;
 use tradewind_features::strategic::decision::{Action, volatility_adjustment};
 use tradewind_features::strategic::{
@@ -41,7 +40,7 @@ pub struct Sample {
     pub long_outcome: f64,
 }
 
-/// Samples of all bars with a matrix whose outcome is known by `until`.
+/// Samples of all bars that complete a row of the stage's plan and have a matrix, and whose outcome is known by `until`.
 ///
 /// The synergy of a sample is the event that its bar completes; on all other bars it is drawn, because networks are asked on the
 /// bar of an event only, and a few dozen of those in ten years teach nothing.
@@ -58,16 +57,19 @@ pub fn collect(
     let mut samples = Vec::new();
     for (stream, one) in (CONTEXT_STREAM..).zip(series) {
         let mut dice = Dice::new(seed, stream);
-        let mut events = EventStream::new(stage, CalendarName::AroundTheClock)?;
+        let mut events = EventStream::new(stage, one.calendar)?;
         let Some(mut scale) = PnlScale::new(PRIOR_DEVIATION) else { continue };
         for (now, bar) in one.bars.iter().enumerate() {
+            let known = events.features().next_index();
             let event = events.push(bar)?;
             let Some(outcome_bar) = one.bars.get(now + judgement.horizon) else { break };
             if outcome_bar.close_time > until {
                 break;
             }
             let features = events.features();
-            let (Some(matrix), Some(snapshot)) = (features.matrix(bar.index), features.snapshot(bar.index)) else { continue };
+            // A bar within a half hour completes no row.
+            let Some(newest) = (known..features.next_index()).next_back() else { continue };
+            let (Some(matrix), Some(snapshot)) = (features.matrix(newest), features.snapshot(newest)) else { continue };
             let Some(atr) = snapshot.readings.atr.filter(|atr| *atr > 0.0) else { continue };
             let drawn = || ((dice.signed() + 1.0) / 2.0, if dice.below(2) == 0 { 1 } else { -1 });
             let synergy = event.map_or_else(drawn, |event| (event.confidence, event.direction));
@@ -113,6 +115,7 @@ fn input(pooled: &[f64; COLUMNS], context: &[f64; CONTEXT]) -> [f32; COLUMNS + C
 pub(crate) mod tests {
     #![allow(clippy::unwrap_used, clippy::expect_used)]
     use tradewind_core::bar::Bar;
+    use tradewind_core::calendar::CalendarName;
     use tradewind_core::instrument::{Instrument, Symbol, Ticks};
     use tradewind_core::money::Money;
     use tradewind_features::strategic::BarPlan;
@@ -136,7 +139,21 @@ pub(crate) mod tests {
             close: Ticks(price(i + 1)),
             volume: 1000.0 + (i % 7) as f64,
         };
-        Series { instrument, bars: (0..count).map(bar).collect() }
+        Series { instrument, calendar: CalendarName::default(), bars: (0..count).map(bar).collect() }
+    }
+
+    /// The same prices as bars of so many minutes in the sessions of a calendar, from summer 2024 on: over holidays, early
+    /// closes and both changes of the clocks.
+    pub(crate) fn intraday(calendar: CalendarName, minutes: i64, count: usize) -> Series {
+        let length = minutes * 60_000_000_000;
+        let next = |from| calendar.calendar().next_session(from);
+        let sessions = std::iter::successors(next(Nanos(1_719_792_000_000_000_000)), |session| next(Nanos(session.close.0 - 1)));
+        let opens = sessions.flat_map(|session| (session.open.0..session.close.0).step_by(length as usize));
+        let mut series = Series { calendar, ..swinging(count) };
+        for (bar, open) in series.bars.iter_mut().zip(opens) {
+            (bar.open_time, bar.close_time) = (Nanos(open), Nanos(open + length));
+        }
+        series
     }
 
     pub(crate) fn samples(series: &[Series], until: Nanos, seed: u64) -> Vec<Sample> {
@@ -160,6 +177,22 @@ pub(crate) mod tests {
         }
         let bullish = samples.iter().filter(|sample| sample.input[COLUMNS + 1] > 0.0).count();
         assert!((70..130).contains(&bullish), "{bullish} of {} contexts are bullish", samples.len());
+    }
+
+    /// ST-18, D12: half hours are counted by the calendar of the series. By the clock on the wall there is nothing to learn from
+    /// an exchange; faster bars give one sample for each half hour that they complete.
+    #[test]
+    fn half_hours_are_those_of_the_calendar() {
+        let stage = StrategicStageConfig::default();
+        let count = |series: &Series| {
+            collect(std::slice::from_ref(series), &stage, Nanos(i64::MAX), &Judgement::default(), 1).unwrap().len()
+        };
+        let exchange = intraday(CalendarName::Xnys, 30, 2_000);
+        assert_eq!(count(&exchange), 2_000 - 593 - 10);
+        assert_eq!(count(&Series { calendar: CalendarName::AroundTheClock, ..exchange }), 0);
+        assert_eq!(count(&intraday(CalendarName::AroundTheClock, 30, 800)), 800 - 593 - 10);
+        // The outcome of the last half hours is not known: ten bars of five minutes are less than two of them.
+        assert_eq!(count(&intraday(CalendarName::Xnys, 5, 6 * 700)), 700 - 593 - 2);
     }
 
     /// What happens after `until` cannot be learnt from.

@@ -139,6 +139,7 @@ impl Scene<'_> {
 mod tests {
     #![allow(clippy::unwrap_used, clippy::expect_used)]
     use super::*;
+    use tradewind_core::calendar::CalendarName;
     use tradewind_core::instrument::{Instrument, Symbol, Ticks};
     use tradewind_core::money::Money;
 
@@ -162,7 +163,7 @@ mod tests {
             close: price(i + 1),
             volume: 1000.0,
         });
-        Series { instrument: instrument.unwrap(), bars: bars.collect() }
+        Series { instrument: instrument.unwrap(), calendar: CalendarName::default(), bars: bars.collect() }
     }
 
     #[test]
