@@ -47,6 +47,9 @@ impl Log<Record> for StuckLog {
     }
 }
 
+/// For what happens at once on a machine that is not busy.
+const LIMIT: Duration = Duration::from_secs(30);
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_service_that_hangs_in_a_write_has_no_heartbeat_and_is_not_alive() {
     let ((begun, hangs), (free, release)) = (channel(), channel());
@@ -66,10 +69,14 @@ async fn a_service_that_hangs_in_a_write_has_no_heartbeat_and_is_not_alive() {
 
     let mut states = listen().await;
     for _ in 0..3 {
-        let state = timeout(Duration::from_secs(5), states.next()).await.expect("idle, and yet a heartbeat").unwrap().unwrap();
+        let state = timeout(LIMIT, states.next()).await.expect("idle, and yet a heartbeat").unwrap().unwrap();
         assert_eq!(state.state, "Normal");
     }
-    assert_eq!(livez().await, StatusCode::OK);
+    let deadline = Instant::now() + LIMIT;
+    while livez().await != StatusCode::OK {
+        assert!(Instant::now() < deadline, "/livez says that an idle engine hangs");
+        tokio::task::yield_now().await;
+    }
 
     let request = v1::HaltNowRequest { account: "paper-1".into(), actor: "anna".into(), reason: "test".into(), generation: 0 };
     let calling = service.clone();
@@ -79,7 +86,7 @@ async fn a_service_that_hangs_in_a_write_has_no_heartbeat_and_is_not_alive() {
     while timeout(4 * BEAT, states.next()).await.is_ok() {}
     let mut late = listen().await;
     assert!(timeout(4 * BEAT, late.next()).await.is_err(), "what it said before it hung is no heartbeat");
-    let deadline = Instant::now() + ALIVE_WITHIN + Duration::from_secs(3);
+    let deadline = Instant::now() + ALIVE_WITHIN + LIMIT;
     while livez().await == StatusCode::OK {
         assert!(Instant::now() < deadline, "/livez says that an engine is alive that hangs");
         tokio::task::yield_now().await;
@@ -88,10 +95,10 @@ async fn a_service_that_hangs_in_a_write_has_no_heartbeat_and_is_not_alive() {
     free.send(()).unwrap();
     let reply = call.await.unwrap().unwrap().into_inner();
     assert!(reply.halt_id.starts_with("halt-1-"), "{reply:?}");
-    let state = timeout(Duration::from_secs(5), late.next()).await.expect("it goes on").unwrap().unwrap();
+    let state = timeout(LIMIT, late.next()).await.expect("it goes on").unwrap().unwrap();
     assert_eq!(state.state, "ReduceOnly");
     // The call tells of its outcome before the thread is back in its loop and beats.
-    let deadline = Instant::now() + Duration::from_secs(5);
+    let deadline = Instant::now() + LIMIT;
     while livez().await != StatusCode::OK {
         assert!(Instant::now() < deadline, "/livez says that an engine hangs that goes on");
         tokio::task::yield_now().await;

@@ -30,6 +30,11 @@ const PAUSE: Duration = Duration::from_millis(500);
 const DEADLINE: Duration = Duration::from_millis(500);
 /// Pause after a read that failed, as long as the next one may simply need another connection.
 const RETRY: Duration = Duration::from_millis(100);
+/// A connection that died right after an answer: the pause, the read that fails, and the one over a new connection.
+const _: () = assert!(
+    PAUSE.as_millis() + DEADLINE.as_millis() + RETRY.as_millis() + DEADLINE.as_millis() < 2_000,
+    "a connection that died silently is noticed in less than 2 s"
+);
 /// Reads that are repeated quickly.
 const QUICK: u32 = 3;
 /// Without any answer for this long the process says that it is not ready.

@@ -131,6 +131,10 @@ async fn carry(
     }
 }
 
+/// Far from the 295 s after which kube alone gives a dead connection up, and enough for a busy machine. That the pauses
+/// add up to less than 2 s is asserted where they are set.
+const LIMIT: Duration = Duration::from_secs(30);
+
 /// Generation and halt of the object.
 type Seen = (i64, bool);
 
@@ -167,29 +171,27 @@ fn following_as(
     receiver
 }
 
-async fn within(limit: Duration, receiver: &mut watch::Receiver<Option<Seen>>, wanted: Seen) -> Duration {
-    let begun = Instant::now();
-    tokio::time::timeout(limit, receiver.wait_for(|seen| *seen == Some(wanted))).await.expect("seen in time").unwrap();
-    begun.elapsed()
+async fn until_seen(receiver: &mut watch::Receiver<Option<Seen>>, wanted: Seen) {
+    tokio::time::timeout(LIMIT, receiver.wait_for(|seen| *seen == Some(wanted))).await.expect("seen in time").unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_halt_is_seen_within_two_seconds_although_the_connection_died_silently() {
+async fn a_halt_is_seen_although_the_connection_died_silently() {
     let (server, target) = Server::start().await;
     let proxy = Proxy::start(target).await;
     let (mut receiver, _, stop) = following(proxy.address);
-    within(Duration::from_secs(5), &mut receiver, (1, false)).await;
+    until_seen(&mut receiver, (1, false)).await;
     // The watch works: a change comes by itself.
     server.0.send_replace((2, false));
-    within(Duration::from_secs(2), &mut receiver, (2, false)).await;
+    until_seen(&mut receiver, (2, false)).await;
     let before = *proxy.accepted.lock().unwrap();
     proxy.freeze();
     server.0.send_replace((3, true));
-    let took = within(Duration::from_secs(2), &mut receiver, (3, true)).await;
-    assert!(*proxy.accepted.lock().unwrap() > before, "over a new connection, after {took:?}");
+    until_seen(&mut receiver, (3, true)).await;
+    assert!(*proxy.accepted.lock().unwrap() > before, "over a new connection");
     // And the watch is alive again too: what follows is seen, whichever way it comes.
     server.0.send_replace((4, false));
-    within(Duration::from_secs(2), &mut receiver, (4, false)).await;
+    until_seen(&mut receiver, (4, false)).await;
     stop.cancel();
 }
 
@@ -198,9 +200,9 @@ async fn a_process_that_cannot_see_its_object_is_not_ready() {
     let (_, target) = Server::start().await;
     let proxy = Proxy::start(target).await;
     let (mut receiver, readiness, stop) = following(proxy.address);
-    within(Duration::from_secs(5), &mut receiver, (1, false)).await;
+    until_seen(&mut receiver, (1, false)).await;
     let until = async |wanted: bool| {
-        let deadline = Instant::now() + Duration::from_secs(8);
+        let deadline = Instant::now() + LIMIT;
         while readiness.not_ready_reason().is_none() != wanted {
             assert!(Instant::now() < deadline, "{:?}", readiness.not_ready_reason());
             tokio::task::yield_now().await;
@@ -211,7 +213,7 @@ async fn a_process_that_cannot_see_its_object_is_not_ready() {
     let dead = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let (_, silent, stopped) = following(dead.local_addr().unwrap());
     assert!(silent.not_ready_reason().unwrap().contains("watch of main: "), "{silent:?}");
-    let deadline = Instant::now() + Duration::from_secs(8);
+    let deadline = Instant::now() + LIMIT;
     while !silent.not_ready_reason().unwrap().contains("has not answered for 3s") {
         assert!(Instant::now() < deadline, "{silent:?}");
         tokio::task::yield_now().await;
@@ -228,9 +230,9 @@ async fn an_object_that_is_read_does_not_hide_another_that_is_not() {
     let (readiness, stop) = (Readiness::new(), CancellationToken::new());
     let _unseen = following_as("account", silent.local_addr().unwrap(), &readiness, &stop);
     let mut receiver = following_as("main", target, &readiness, &stop);
-    within(Duration::from_secs(5), &mut receiver, (1, false)).await;
+    until_seen(&mut receiver, (1, false)).await;
     // The watch may have brought the object before the read that proves the connection.
-    let deadline = Instant::now() + Duration::from_secs(5);
+    let deadline = Instant::now() + LIMIT;
     loop {
         let reason = readiness.not_ready_reason().expect("nobody has answered for the account");
         assert!(reason.contains("watch of account"), "{reason}");

@@ -261,13 +261,16 @@ mod tests {
         let pinning = Pinning::read().unwrap();
         let hot = HotEngine::start_beating("test", &pinning, "here".to_owned(), move |engine| drop(beats.send(engine.clone())))
             .unwrap();
-        let limit = Duration::from_secs(5);
+        let limit = Duration::from_secs(30);
         for _ in 0..3 {
             assert_eq!(tokio::time::timeout(limit, heard.recv()).await.unwrap(), Some("here".to_owned()), "idle");
         }
         let (hold, release) = std::sync::mpsc::channel::<()>();
+        let (begins, begun) = tokio::sync::oneshot::channel();
         let hanging = hot.clone();
-        let call = tokio::spawn(async move { hanging.call(move |_| release.recv().is_ok(), |_| false).await });
+        let hang = move |_: &mut String| begins.send(()).is_ok() && release.recv().is_ok();
+        let call = tokio::spawn(async move { hanging.call(hang, |_| false).await });
+        begun.await.unwrap();
         // The beat of before the call may still be on its way; after it there is none.
         while tokio::time::timeout(3 * BEAT, heard.recv()).await.is_ok() {}
         assert!(hot.pulse().age() >= 2 * BEAT, "{:?}", hot.pulse().age());

@@ -25,7 +25,7 @@ use tradewind_wire::v1::process_client::ProcessClient;
 
 const RISK: &str = "spiffe://tradewind/trading/risk/main";
 const OPERATOR: &str = "spiffe://tradewind/tradewind-system/operator/tradewind-operator";
-const LIMIT: Duration = Duration::from_secs(20);
+const LIMIT: Duration = Duration::from_secs(60);
 
 /// A mounted Secret: the three names are links through `..data`, which is swapped in one step.
 struct Mounted {
@@ -82,7 +82,7 @@ fn connect(address: SocketAddr, material: &TlsMaterial) -> Channel {
 
 async fn answers(channel: &Channel) -> Result<(), tonic::Status> {
     let mut client = ProcessClient::new(channel.clone());
-    within(Duration::from_secs(5), client.describe(v1::DescribeRequest {})).await.map(drop)
+    within(LIMIT, client.describe(v1::DescribeRequest {})).await.map(drop)
 }
 
 /// Asks over new connections until the outcome is the one that is wanted.
