@@ -241,18 +241,6 @@ pub struct Condition {
     pub message: String,
 }
 
-impl Condition {
-    /// Whether two conditions say the same; times of transition are left out.
-    #[must_use]
-    pub fn says_the_same(&self, other: &Self) -> bool {
-        self.r#type == other.r#type
-            && self.status == other.status
-            && self.reason == other.reason
-            && self.message == other.message
-            && self.observed_generation == other.observed_generation
-    }
-}
-
 /// Puts `new` into `conditions`, sorted by type. The transition time of the old one is kept while the
 /// status stays the same, so that an unchanged condition causes no write.
 pub fn set_condition(conditions: &mut Vec<Condition>, mut new: Condition) {

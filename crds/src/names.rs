@@ -19,8 +19,6 @@ pub const LABEL_BUNDLE: &str = "tradewind.dev/bundle";
 pub const LABEL_ROLE: &str = "tradewind.dev/role";
 /// Label, and taint key, of nodes with dedicated CPUs (value `true`).
 pub const LABEL_DEDICATED: &str = "tradewind.dev/dedicated";
-/// Annotation of a bundle's config map with the revision it was made from.
-pub const ANNOTATION_REVISION: &str = "tradewind.dev/revision";
 
 /// StatefulSet and Service of the decider.
 #[must_use]
@@ -52,12 +50,6 @@ pub fn trading_config(policy: &str) -> String {
     format!("{policy}-trading")
 }
 
-/// Secret with the certificates of one policy's processes.
-#[must_use]
-pub fn policy_tls(policy: &str) -> String {
-    format!("{policy}-tls")
-}
-
 /// StatefulSet and Service of the risk service.
 #[must_use]
 pub fn risk(profile: &str) -> String {
@@ -74,12 +66,6 @@ pub fn account_config(profile: &str) -> String {
 #[must_use]
 pub fn account_lease(account: &str) -> String {
     format!("account-{account}")
-}
-
-/// Secret with the certificates of one risk service.
-#[must_use]
-pub fn risk_tls(profile: &str) -> String {
-    format!("{profile}-risk-tls")
 }
 
 /// Job that verifies a checkpoint; `sha256` is the hex digest of its spec, `image` the runtime image:
@@ -128,7 +114,6 @@ mod tests {
             policy_engine(&name),
             inference(&name, &bundle),
             bundle_config(&name, &bundle),
-            risk_tls(&name),
             account_config(&name),
             account_lease(&name),
             verify_job(&name, "12345678"),

@@ -126,13 +126,6 @@ impl Instrument {
         })
     }
 
-    /// A price as float, for features and display only.
-    #[must_use]
-    #[allow(clippy::cast_precision_loss)]
-    pub fn price_f64(&self, price: Ticks) -> f64 {
-        price.0 as f64 * self.tick.nanos() as f64 / 1e9
-    }
-
     /// The nearest tick to a price in nano units; ties away from zero.
     #[must_use]
     pub fn ticks_from_nanos(&self, price_nanos: i64) -> Ticks {

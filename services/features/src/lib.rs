@@ -15,6 +15,10 @@
 //! - [`strategic::decision`]: three distributions become one gated decision; [`strategic::StrategicEngine`] wires bars to it;
 //! - [`tactical::aggregate`], [`tactical::levels`]: votes become one decision with its stop and target;
 //!   [`tactical::Engine`] wires bars to it.
+//!
+//! The second half is here, and not in the crate of inference, because two processes run it: inference for each bar, and the
+//! trainer when it collects samples and judges what it trained, which must be the very same code. This is the lowest library
+//! that both need, below the networks, whose traits these engines ask.
 
 pub mod categorical;
 pub mod execution_context;

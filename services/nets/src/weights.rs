@@ -86,11 +86,6 @@ impl StageWeights {
         self.vectors.get(at)?.as_deref()
     }
 
-    /// True when the statistics of the normaliser are there.
-    pub fn has_statistics(&self) -> bool {
-        self.stage.vectors.iter().zip(&self.vectors).any(|(vector, values)| vector.statistic && values.is_some())
-    }
-
     /// Names, shapes and values of all tensors: networks in order, then vectors.
     pub fn tensors(&self) -> Vec<(TensorSpec, &[f32])> {
         let mut all = Vec::new();

@@ -4,8 +4,7 @@ use tradewind_crds::conditions::RiskReason;
 use tradewind_crds::{ConditionStatus, ConditionType};
 use tradewind_wire::v1::GateFeed;
 
-use super::Seen;
-use super::status::Line;
+use super::{Line, Seen};
 
 use ConditionStatus::{False, True, Unknown};
 

@@ -14,7 +14,7 @@ use tradewind_crds::conditions::RiskReason;
 use tradewind_crds::names::{self, LABEL_PROFILE};
 use tradewind_crds::placement::{CpuMode, RolePlacement};
 use tradewind_crds::validation::{join, validate_risk_profile};
-use tradewind_crds::{ConditionType, RiskProfile};
+use tradewind_crds::{ConditionStatus, ConditionType, RiskProfile};
 use tradewind_wire::v1::{HaltNowRequest, ProcessInfo, RiskStatus};
 
 use super::accounts;
@@ -43,6 +43,9 @@ pub(super) struct Stall {
     reason: RiskReason,
     message: String,
 }
+
+/// A condition: its type, status and reason, and what it says.
+type Line = (ConditionType, ConditionStatus, RiskReason, String);
 
 /// Everything that the status is computed from.
 #[derive(Debug)]

@@ -10,13 +10,11 @@ use tradewind_crds::risk_profile::{
 use tradewind_crds::{Condition, ConditionStatus, ConditionType, DurationText, RiskProfileStatus, names};
 use tradewind_wire::v1::RiskStatus;
 
-use super::Seen;
+use super::{Line, Seen};
 use crate::controllers::pods;
 use crate::runtime::events::Notice;
 
 use ConditionStatus::{False, True, Unknown};
-
-pub(super) type Line = (ConditionType, ConditionStatus, RiskReason, String);
 
 /// What the status has to be, and what to say about the change.
 pub(super) fn status(seen: &Seen<'_>, now: Timestamp) -> (RiskProfileStatus, Vec<Notice>) {

@@ -154,24 +154,6 @@ impl Mmd {
     }
 }
 
-/// Unbiased squared discrepancy of two samples of at least two vectors (ST-34, ST-35); may be negative.
-#[must_use]
-pub fn mmd_squared<const D: usize>(p: &[[f64; D]], q: &[[f64; D]], sigma: f64) -> f64 {
-    let (gamma, mut distances) = (precision(sigma), Vec::new());
-    let within = within(q, gamma, &mut distances);
-    combine(p, q, within, gamma, &mut distances)
-}
-
-/// Median distance inside a sample: median of the squares, then the root (ST-36).
-#[must_use]
-pub fn median_sigma<const D: usize>(sample: &[[f64; D]]) -> f64 {
-    let mut distances = Vec::new();
-    for (i, x) in sample.iter().enumerate() {
-        distances.extend(sample[i + 1..].iter().map(|y| squared_distance(x, y)));
-    }
-    width(median_by_selection(&mut distances).unwrap_or(0.0))
-}
-
 /// `E_P[k] + E_Q[k] - 2 E_PQ[k]`, given the middle term.
 #[allow(clippy::cast_precision_loss)]
 fn combine<const D: usize>(p: &[[f64; D]], q: &[[f64; D]], within_q: f64, gamma: f64, distances: &mut Vec<f64>) -> f64 {
@@ -222,6 +204,22 @@ mod tests {
 
     fn near(seen: f64, wanted: f64) {
         assert!((seen - wanted).abs() < 1e-7, "{seen} instead of {wanted}");
+    }
+
+    /// Unbiased squared discrepancy of two samples of at least two vectors (ST-34, ST-35); may be negative.
+    fn mmd_squared<const D: usize>(p: &[[f64; D]], q: &[[f64; D]], sigma: f64) -> f64 {
+        let (gamma, mut distances) = (precision(sigma), Vec::new());
+        let within = within(q, gamma, &mut distances);
+        combine(p, q, within, gamma, &mut distances)
+    }
+
+    /// Median distance inside a sample: median of the squares, then the root (ST-36).
+    fn median_sigma<const D: usize>(sample: &[[f64; D]]) -> f64 {
+        let mut distances = Vec::new();
+        for (i, x) in sample.iter().enumerate() {
+            distances.extend(sample[i + 1..].iter().map(|y| squared_distance(x, y)));
+        }
+        width(median_by_selection(&mut distances).unwrap_or(0.0))
     }
 
     const P: [[f64; 1]; 3] = [[0.1], [0.2], [0.3]];

@@ -50,5 +50,5 @@ pub use half_hours::HalfHours;
 pub use inputs::{Normaliser, NormaliserError, PolicyInput};
 pub use kernel_sum::gaussian_sum;
 pub use matrix::{CheckedMatrix, Fill, LEAST_ROWS, MAX_BAD_CELLS, Matrix, MatrixError, MatrixPolicy, feature_hash, pooled};
-pub use schema::{AGENT_WIDTHS, AGENTS, COLUMNS, FeatureSchema, Gathers, ROWS, SCHEMA, SchemaError, agent_id};
+pub use schema::{AGENT_WIDTHS, AGENTS, COLUMNS, FeatureSchema, Gathers, ROWS, SCHEMA, SchemaError};
 pub use stage::{BarPlan, MAX_CONTEXT_BARS, StageConfigError, StrategicStageConfig};

@@ -53,9 +53,6 @@ pub enum SchemaError {
     /// No column has this number.
     #[error("feature index {0} is outside the matrix: use 0 to 12")]
     UnknownIndex(usize),
-    /// An agent of this name does not exist.
-    #[error("agent '{0}' is unknown: the agents are mlmi, nwrqk and regime")]
-    UnknownAgent(String),
     /// Too few or too many columns for an agent.
     #[error("agent {agent} is given {found} features, its network takes {wanted}")]
     Width {
@@ -66,14 +63,6 @@ pub enum SchemaError {
         /// Number of columns needed.
         wanted: usize,
     },
-}
-
-/// Id of an agent, its place in [`AGENTS`] (ST-155).
-///
-/// # Errors
-/// [`SchemaError::UnknownAgent`]
-pub fn agent_id(name: &str) -> Result<usize, SchemaError> {
-    AGENTS.iter().position(|agent| *agent == name).ok_or_else(|| SchemaError::UnknownAgent(name.to_owned()))
 }
 
 /// Columns that each agent gathers, in its order (ST-8): configuration, stored in the checkpoint.
@@ -149,8 +138,6 @@ mod tests {
         assert_eq!(gathers.agent(1), [2, 3, 4, 5]);
         assert_eq!(gathers.agent(2), [10, 11, 12]);
         assert_eq!(Gathers::from_names(DEFAULT_FEATURES).unwrap(), gathers);
-        assert_eq!(agent_id("regime"), Ok(2));
-        assert_eq!(agent_id("fvg").unwrap_err().to_string(), "agent 'fvg' is unknown: the agents are mlmi, nwrqk and regime");
     }
 
     /// ST-155, X-2: widths, numbers and names that the schema does not have.

@@ -6,7 +6,7 @@ use tradewind_core::bar::{Bar, BarError};
 use tradewind_core::time::Nanos;
 
 use super::config::{TacticalConfig, WARM_UP_BARS};
-use super::gaps::{Gap, GapTracker};
+use super::gaps::GapTracker;
 use super::indicators::{Atr, Momentum, VolumeRatio, momentum_feature, volume_feature};
 use super::matrix::{COLUMNS, Matrix, ROWS};
 
@@ -109,12 +109,6 @@ impl FeatureState {
         self.taken
     }
 
-    /// Gaps that are open after the newest bar, oldest first.
-    #[must_use]
-    pub fn open_gaps(&self) -> &[Gap] {
-        self.gaps.open()
-    }
-
     /// Takes the next closed bar.
     ///
     /// # Errors
@@ -168,14 +162,6 @@ impl FeatureState {
         self.rows[end - ROWS..end].first_chunk()
     }
 
-    /// The raw rows of the same matrix (TA-8).
-    #[must_use]
-    pub fn raw_matrix(&self, index: u64) -> Option<[RawRow; ROWS]> {
-        self.matrix(index)?;
-        let oldest = index + 1 - ROWS as u64;
-        Some(std::array::from_fn(|row| self.snapshots[slot(oldest + row as u64)].raw))
-    }
-
     const fn remembers(&self, index: u64) -> bool {
         index < self.taken && self.taken - index <= HISTORY as u64 + 1
     }
@@ -212,7 +198,7 @@ mod tests {
 
     use super::*;
     use crate::tactical::check_matrix;
-    use crate::tactical::gaps::GapSide;
+    use crate::tactical::gaps::{Gap, GapSide};
     use tradewind_core::instrument::Ticks;
     use tradewind_core::time::Nanos;
 
@@ -299,7 +285,7 @@ mod tests {
                 26 | 27 => vec![bearish(10_190, 10_260, 24), bearish(9_990, 10_080, 26)],
                 _ => vec![bearish(10_190, 10_260, 24)],
             };
-            assert_eq!(state.open_gaps(), wanted, "bar {}", bar.index);
+            assert_eq!(state.gaps.open(), wanted, "bar {}", bar.index);
         }
     }
 
@@ -321,6 +307,12 @@ mod tests {
         })
     }
 
+    /// The raw rows of the matrix of a bar that is remembered.
+    fn raw_rows(state: &FeatureState, index: u64) -> [RawRow; ROWS] {
+        let oldest = index + 1 - ROWS as u64;
+        std::array::from_fn(|row| state.snapshots[slot(oldest + row as u64)].raw)
+    }
+
     proptest! {
         #![proptest_config(ProptestConfig::with_cases(24))]
 
@@ -335,12 +327,12 @@ mod tests {
             }
             let index = cut as u64;
             let (matrix, snapshot) = (*short.matrix(index).unwrap(), *short.snapshot(index).unwrap());
-            let raw = short.raw_matrix(index).unwrap();
+            let raw = raw_rows(&short, index);
             for bar in bars[cut + 1..].iter().take(HISTORY) {
                 short.push(bar).unwrap();
                 prop_assert_eq!(short.matrix(index), Some(&matrix));
                 prop_assert_eq!(short.snapshot(index), Some(&snapshot));
-                prop_assert_eq!(short.raw_matrix(index), Some(raw));
+                prop_assert_eq!(raw_rows(&short, index), raw);
             }
             prop_assert!(check_matrix(&matrix).is_ok());
         }

@@ -2,14 +2,12 @@
 
 use serde::{Deserialize, Serialize};
 
-use tradewind_core::instrument::{Lots, Ticks};
+use tradewind_core::instrument::Ticks;
 
 use super::config::TacticalConfig;
 
 /// Float dust below which a price counts as lying on a tick.
 const ON_TICK: f64 = 1e-6;
-/// Float dust below which a size counts as a whole number of lots.
-const ON_LOT: f64 = 1e-9;
 
 /// Stop and target of a qualified trade.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -24,13 +22,6 @@ pub struct Levels {
 #[must_use]
 pub fn confidence_multiplier(confidence: f64, config: &TacticalConfig) -> f64 {
     (confidence / config.confidence_reference).min(config.max_confidence_multiplier)
-}
-
-/// TA-30, TA-G8: base size times multiplier, rounded down to whole lots.
-#[must_use]
-#[allow(clippy::cast_precision_loss, clippy::cast_possible_truncation)]
-pub fn scaled_size(base: Lots, multiplier: f64) -> Lots {
-    Lots((base.0 as f64 * multiplier + ON_LOT).floor() as i64)
 }
 
 /// TA-31: stop and target around `close` for `side` (+1 long, -1 short).
@@ -78,13 +69,12 @@ mod tests {
 
     /// TA-V11
     #[test]
-    fn sizes_round_down_to_lots() {
+    fn multiples_of_the_base_size() {
         let config = TacticalConfig::default();
-        let rows = [(0.65, 0.8125, 0, 8), (0.7999, 0.999_875, 0, 9), (0.8, 1.0, 1, 10), (0.9, 1.125, 1, 11), (1.0, 1.25, 1, 12)];
-        for (confidence, multiplier, one, ten) in rows {
+        let rows = [(0.65, 0.8125), (0.7999, 0.999_875), (0.8, 1.0), (0.9, 1.125), (1.0, 1.25)];
+        for (confidence, multiplier) in rows {
             let seen = confidence_multiplier(confidence, &config);
             assert!((seen - multiplier).abs() < 1e-12);
-            assert_eq!((scaled_size(Lots(1), seen), scaled_size(Lots(10), seen)), (Lots(one), Lots(ten)));
         }
         let wide = TacticalConfig { confidence_reference: 0.5, ..config };
         assert!((confidence_multiplier(0.9, &wide) - 1.5).abs() < 1e-12, "the cap of TA-30");

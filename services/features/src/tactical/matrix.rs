@@ -35,12 +35,6 @@ pub type Logits = [[f32; 3]; 3];
 /// Why a matrix cannot be decided on (TA-6).
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 pub enum MatrixError {
-    /// Wrong number of values.
-    #[error("invalid_matrix: {found} values, a 60x7 matrix has 420")]
-    Shape {
-        /// Number of values seen.
-        found: usize,
-    },
     /// A value that is infinite or not a number.
     #[error("invalid_matrix: row {row}, column {column} is {value}, it must be finite")]
     NotFinite {
@@ -80,22 +74,6 @@ impl<N: Network + ?Sized> Network for Box<N> {
     }
 }
 
-/// Reads a model matrix from 420 values, row-major.
-///
-/// # Errors
-/// [`MatrixError`] names the first fault (TA-6).
-pub fn matrix_from_flat(values: &[f32]) -> Result<Matrix, MatrixError> {
-    if values.len() != ROWS * COLUMNS {
-        return Err(MatrixError::Shape { found: values.len() });
-    }
-    let mut matrix = [[0.0; COLUMNS]; ROWS];
-    for (row, from) in matrix.iter_mut().zip(values.chunks_exact(COLUMNS)) {
-        row.copy_from_slice(from);
-    }
-    check_matrix(&matrix)?;
-    Ok(matrix)
-}
-
 /// Refuses what is not finite and flags other than 0 and 1 (TA-6).
 ///
 /// # Errors
@@ -121,14 +99,13 @@ mod tests {
     /// TA-6: each fault is named with its place.
     #[test]
     fn a_faulty_matrix_is_refused() {
-        assert_eq!(matrix_from_flat(&[0.0; 419]), Err(MatrixError::Shape { found: 419 }));
-        let mut values = [0.0_f32; 420];
-        assert!(matrix_from_flat(&values).is_ok());
-        values[7 * 3 + 5] = f32::INFINITY;
-        assert_eq!(matrix_from_flat(&values), Err(MatrixError::NotFinite { row: 3, column: 5, value: f32::INFINITY }));
-        values[7 * 3 + 5] = 0.5;
-        assert!(matrix_from_flat(&values).is_ok());
-        values[7 * 59 + 4] = 0.5;
-        assert_eq!(matrix_from_flat(&values), Err(MatrixError::Flag { row: 59, column: 4, value: 0.5 }));
+        let mut matrix: Matrix = [[0.0; COLUMNS]; ROWS];
+        assert!(check_matrix(&matrix).is_ok());
+        matrix[3][5] = f32::INFINITY;
+        assert_eq!(check_matrix(&matrix), Err(MatrixError::NotFinite { row: 3, column: 5, value: f32::INFINITY }));
+        matrix[3][5] = 0.5;
+        assert!(check_matrix(&matrix).is_ok());
+        matrix[59][4] = 0.5;
+        assert_eq!(check_matrix(&matrix), Err(MatrixError::Flag { row: 59, column: 4, value: 0.5 }));
     }
 }

@@ -20,10 +20,8 @@ pub use engine::{Decision, Engine, EngineError};
 pub use features::{FeatureError, FeatureState, HISTORY, RawRow, Snapshot};
 pub use gaps::{Gap, GapFeatures, GapSide, GapTracker};
 pub use indicators::{Atr, Momentum, VolumeRatio, momentum_feature, volume_feature};
-pub use intent::{Levels, confidence_multiplier, levels, on_tick, scaled_size};
-pub use matrix::{
-    AGENTS, COLUMNS, FEATURE_SCHEMA, Logits, Matrix, MatrixError, Network, ROWS, SCHEMA, check_matrix, matrix_from_flat,
-};
+pub use intent::{Levels, confidence_multiplier, levels, on_tick};
+pub use matrix::{AGENTS, COLUMNS, FEATURE_SCHEMA, Logits, Matrix, MatrixError, Network, ROWS, SCHEMA, check_matrix};
 pub use synergy::{Context, Synergy, momentum_rule};
 
 /// Why networks gave no answer.
