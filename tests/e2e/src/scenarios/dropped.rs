@@ -7,7 +7,8 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
 
-use super::shared_account::{self, ONE, SHARED};
+use super::manifests::PolicySpec;
+use super::shared_account::{self, ONE, OTHER, SHARED};
 use super::{faults, halt, ledger};
 use crate::command::Run;
 use crate::environment::Environment;
@@ -27,6 +28,9 @@ struct Dropped {
 
 impl Dropped {
     /// Every packet to and from `address`.
+    ///
+    /// # Errors
+    /// As [`Self::with`].
     fn all(process: u32, address: Ipv4Addr) -> Result<Self> {
         let address = address.to_string();
         Self::with(process, vec![vec!["OUTPUT", "-d", &address], vec!["INPUT", "-s", &address]])
@@ -46,7 +50,11 @@ impl Dropped {
         Self::with(process, rules.collect())
     }
 
+    /// # Errors
+    /// When the process is in the machine's own network, where a rule would cut others off, or a rule is refused.
     fn with(process: u32, rules: Vec<Vec<&str>>) -> Result<Self> {
+        let network = |process: &str| fs::read_link(format!("/proc/{process}/ns/net")).context("the network of a process");
+        ensure!(network(&process.to_string())? != network("self")?, "process {process} has no network namespace of its own");
         let mut dropped = Self { process, rules: Vec::new() };
         for rule in rules {
             let rule: Vec<String> = rule.into_iter().map(str::to_owned).collect();
@@ -93,8 +101,9 @@ fn connections(process: u32, address: Ipv4Addr) -> Result<Vec<u16>> {
 /// Says what did not hold.
 pub fn run(environment: &Environment) -> Result<String> {
     let outcome = shown(environment);
-    shared_account::leave(environment)?;
-    outcome
+    let left = shared_account::leave(environment);
+    // What did not hold says more than what could not be tidied up.
+    outcome.and_then(|shown| left.map(|()| shown))
 }
 
 fn shown(environment: &Environment) -> Result<String> {
@@ -109,13 +118,15 @@ fn shown(environment: &Environment) -> Result<String> {
 
     // All is dropped: only the operator's direct call can arrive.
     let dropped = Dropped::all(risk, address)?;
+    until_entering(environment)?;
     let called = last_order(environment).context("risk cut off from the API server, the operator calls it")?;
     drop(dropped);
     halt::lift(environment, SHARED, SHARED)?;
-    until_entering(environment)?;
 
-    // There is no operator: only what the process reads itself can arrive, and the connection that it has is dead.
+    // There is no operator: only what the process reads itself can arrive, and the connection that it has is dead. The halt
+    // follows the cut at once: a little later the process has noticed and reads over another connection.
     let read = halt::without_operator(environment, || {
+        until_entering(environment)?;
         let _dropped = Dropped::present(risk, address)?;
         last_order(environment).context("no operator, and the connections of risk to the API server dead")
     })?;
@@ -128,14 +139,15 @@ fn shown(environment: &Environment) -> Result<String> {
     ))
 }
 
+/// Entries of both policies of the account.
 fn entries(environment: &Environment) -> Result<usize> {
-    ledger::entries(environment, SHARED, ONE.name)
+    let of = |spec: &PolicySpec<'_>| ledger::entries(environment, SHARED, spec.name);
+    Ok(of(&ONE)? + of(&OTHER)?)
 }
 
-/// Halts the account and waits until no order follows; gives the time from the patch to the last one, as an upper bound: the
-/// time of the first look that shows all of them.
+/// Halts the account, to which entries come, and waits until no order follows; gives the time from the patch to the last one,
+/// as an upper bound: the time of the first look that shows all of them.
 fn last_order(environment: &Environment) -> Result<Duration> {
-    until_entering(environment)?;
     let begun = Instant::now();
     environment.kubectl.patch(SHARED, &format!("riskprofile/{SHARED}"), r#"{"spec":{"halt":true}}"#)?;
     let (mut seen, mut last) = (entries(environment)?, begun.elapsed());
