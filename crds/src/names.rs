@@ -32,7 +32,7 @@ pub fn execution(policy: &str) -> String {
     format!("{policy}-execution")
 }
 
-/// Deployment and Service of one bundle's inference.
+/// StatefulSet and Service of one bundle's inference.
 #[must_use]
 pub fn inference(policy: &str, bundle: &str) -> String {
     format!("{policy}-inference-{bundle}")

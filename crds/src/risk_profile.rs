@@ -61,6 +61,7 @@ closed_list! {
         .message(says("'metadata.name is \"%s\": use at most 40 characters a-z, 0-9 and -, starting with a letter, because names of Services are made from it'.format([self.metadata.name])")),
     printcolumn(name = "Account", type_ = "string", json_path = ".spec.account"),
     printcolumn(name = "State", type_ = "string", json_path = ".status.state", description = "Normal, ReduceOnly or Halted"),
+    printcolumn(name = "Trades", type_ = "string", json_path = ".status.conditions[?(@.type==\"TradingAllowed\")].reason", description = "Whether an order could be sent now: Normal, or why not"),
     printcolumn(name = "Halt", type_ = "string", json_path = ".status.halt.id", description = "Halt in force, to be named in spec.acknowledgeHalt"),
     printcolumn(name = "Breaker", type_ = "string", json_path = ".status.breaker.id", description = "Breaker that has fired"),
     printcolumn(name = "Ready", type_ = "string", json_path = ".status.conditions[?(@.type==\"Ready\")].status"),
@@ -77,7 +78,8 @@ pub struct RiskProfileSpec {
     pub account: String,
 
     /// Calendar of the account: its sessions are those of the daily loss limit. 24x7, what a manifest without a calendar
-    /// means, has the days of UTC; it may be changed into another calendar once. Ruling 17
+    /// means, has the days of UTC; it may be changed into another calendar once.
+    // Ruling 17.
     #[serde(default)]
     #[schemars(extend("x-kubernetes-validations" = schema::rules(&[("self == oldSelf || oldSelf == '24x7'", "'spec.calendar is %s and cannot become %s: it may be set once, because a session that has begun ends by its own calendar'.format([oldSelf, self])")])))]
     pub calendar: Calendar,
@@ -175,7 +177,7 @@ pub struct RiskProfileStatus {
     /// Ready, Reconciling, Stalled (kstatus), LimitsInForce, TradingAllowed, FeedsFollowed, CpuPinned.
     #[schemars(schema_with = "conditions::list")]
     pub conditions: Vec<Condition>,
-    /// State of the account.
+    /// State of the account; absent while the risk service does not answer.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub state: Option<TradingState>,
     /// Why it is in this state.

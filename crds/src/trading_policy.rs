@@ -114,6 +114,7 @@ closed_list! {
     printcolumn(name = "Trading", type_ = "string", json_path = ".spec.trading", description = "Off, Shadow or Paper"),
     printcolumn(name = "Phase", type_ = "string", json_path = ".status.phase", description = "Phase of the rollout"),
     printcolumn(name = "Ready", type_ = "string", json_path = ".status.conditions[?(@.type==\"Ready\")].status", description = "Does what the spec says"),
+    printcolumn(name = "Trades", type_ = "string", json_path = ".status.conditions[?(@.type==\"TradingAllowed\")].reason", description = "Whether an order could be sent now: Trading, or why not"),
     printcolumn(name = "Strategic", type_ = "string", json_path = ".status.stable.strategic.checkpoint", description = "Strategic checkpoint that serves"),
     printcolumn(name = "Tactical", type_ = "string", json_path = ".status.stable.tactical.checkpoint", description = "Tactical checkpoint that serves"),
     printcolumn(name = "Candidate", type_ = "string", json_path = ".status.candidate.checkpoints", description = "Checkpoints of the bundle on its way"),
@@ -250,7 +251,8 @@ pub struct InstrumentSpec {
     #[schemars(extend("x-kubernetes-validations" = schema::rules(&[("double(string(self)) > 0.0", "'lot is %s, it must be above 0'.format([self])")])))]
     pub lot: Decimal,
     /// When it trades: windows, warm-up, gaps and sessions count the bars of this calendar. 24x7 never closes and is what a
-    /// manifest without a calendar means; it may be changed into an exchange's calendar once, which is then fixed. Ruling 14
+    /// manifest without a calendar means; it may be changed into an exchange's calendar once, which is then fixed.
+    // Ruling 14.
     #[serde(default)]
     pub calendar: Calendar,
 }
