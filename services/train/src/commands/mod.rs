@@ -7,7 +7,7 @@ pub(crate) mod tactical;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use anyhow::Context;
+use anyhow::{Context, ensure};
 use clap::{Args, ValueEnum};
 use indicatif::{ProgressBar, ProgressStyle};
 use tradewind_core::time::Nanos;
@@ -42,6 +42,24 @@ pub(crate) struct Data {
     /// First day of the report, which is also the end of training.
     #[arg(long, default_value = "2007-01-01", value_parser = bars::day)]
     pub(crate) split: Nanos,
+}
+
+impl Data {
+    /// The bars. Some of each symbol have to be left for the report: without them a long training ends in no figures.
+    pub(crate) fn read(&self) -> anyhow::Result<Vec<Series>> {
+        let series = bars::read(&self.bars, &self.symbols)?;
+        for one in &series {
+            let last = one.bars.last().with_context(|| format!("no bars of {}", one.instrument.symbol))?.close_time;
+            ensure!(
+                last >= self.split,
+                "--split is {}, and the last bar of {} closes at {}: nothing is left for the report; choose an earlier day",
+                date(self.split),
+                one.instrument.symbol,
+                date(last)
+            );
+        }
+        Ok(series)
+    }
 }
 
 /// The strategic stage around its networks; it sees the bars as they are recorded.
@@ -131,6 +149,20 @@ fn data_digest(series: &[Series], until: Nanos) -> String {
 /// A file with its name in the error.
 pub(crate) fn read(path: &Path) -> anyhow::Result<Vec<u8>> {
     std::fs::read(path).with_context(|| path.display().to_string())
+}
+
+/// Refuses a place that cannot be written before the work is done, and not after it.
+pub(crate) fn writable(path: &Path) -> anyhow::Result<()> {
+    ensure!(!path.is_dir(), "--out {} is a directory; give the file to write", path.display());
+    let directory = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    ensure!(directory.is_dir(), "--out {}: there is no directory {}; create it first", path.display(), directory.display());
+    Ok(())
+}
+
+/// A finite number.
+pub(crate) fn finite(text: &str) -> Result<f64, String> {
+    let number: f64 = text.parse().map_err(|error| format!("{error}"))?;
+    if number.is_finite() { Ok(number) } else { Err("it must be a finite number".to_owned()) }
 }
 
 /// Writes a checkpoint and says which.

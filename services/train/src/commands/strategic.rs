@@ -6,7 +6,7 @@ use anyhow::Context;
 use tradewind_core::time::Nanos;
 use tradewind_features::strategic::StrategicStageConfig;
 use tradewind_nets::checkpoint::{Manifest, write};
-use tradewind_train::bars::{self, Series};
+use tradewind_train::bars::Series;
 use tradewind_train::objective::{ENTROPY_COEF, MAX_GRAD_NORM, POLICY_LR};
 use tradewind_train::run::BATCH;
 use tradewind_train::strategic::fit::{self as training, CRITIC_LR, Fitted};
@@ -14,13 +14,14 @@ use tradewind_train::strategic::outcome::Judgement;
 use tradewind_train::strategic::report::{self as judging, Figures};
 use tradewind_train::strategic::samples;
 
-use super::{SELF_TEST_INPUTS, date, provenance, read, save, show_loss, with_progress};
+use super::{SELF_TEST_INPUTS, date, provenance, read, save, show_loss, with_progress, writable};
 use crate::{FitArgs, Judged, ReportArgs};
 
 /// Trains, reports, writes a checkpoint.
 pub(crate) fn fit(args: &FitArgs) -> anyhow::Result<()> {
+    writable(&args.out)?;
     let data = &args.judged.data;
-    let series = bars::read(&data.bars, &data.symbols)?;
+    let series = data.read()?;
     let defaults = Judgement::default();
     let judgement = Judgement { hold_reward: args.hold_reward.unwrap_or(defaults.hold_reward), ..defaults };
     let samples = samples::collect(&series, &args.judged.stage.config(), data.split, &judgement, args.seed)?;
@@ -40,7 +41,7 @@ pub(crate) fn fit(args: &FitArgs) -> anyhow::Result<()> {
 
 /// Reports on a checkpoint.
 pub(crate) fn report(args: &ReportArgs) -> anyhow::Result<()> {
-    let series = bars::read(&args.judged.data.bars, &args.judged.data.symbols)?;
+    let series = args.judged.data.read()?;
     show(&args.judged, &series, &read(&args.checkpoint)?, &Judgement::default())
         .with_context(|| args.checkpoint.display().to_string())?;
     Ok(())

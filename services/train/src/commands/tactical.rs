@@ -8,7 +8,7 @@ use tradewind_features::tactical::Synergy;
 use tradewind_nets::checkpoint::{Checkpoint, Manifest, TACTICAL_ROLE, write};
 use tradewind_nets::forward::TacticalForward;
 use tradewind_nets::weights::TacticalWeights;
-use tradewind_train::bars::{self, Series};
+use tradewind_train::bars::Series;
 use tradewind_train::contexts;
 use tradewind_train::objective::{ENTROPY_COEF, MAX_GRAD_NORM, POLICY_LR};
 use tradewind_train::run::BATCH;
@@ -16,13 +16,14 @@ use tradewind_train::tactical::fit::{self as training, Fitted};
 use tradewind_train::tactical::report::{self as judging, Figures, FollowMomentum, Terms};
 use tradewind_train::tactical::samples::{self, Judgement};
 
-use super::{SELF_TEST_INPUTS, date, provenance, read, save, show_loss, with_progress};
+use super::{SELF_TEST_INPUTS, date, provenance, read, save, show_loss, with_progress, writable};
 use crate::{FitArgs, Judged, ReportArgs};
 
 /// Trains, reports, writes a checkpoint.
 pub(crate) fn fit(args: &FitArgs) -> anyhow::Result<()> {
+    writable(&args.out)?;
     let data = &args.judged.data;
-    let series = bars::read(&data.bars, &data.symbols)?;
+    let series = data.read()?;
     let defaults = Judgement::default();
     let judgement = Judgement { hold_reward: args.hold_reward.unwrap_or(defaults.hold_reward), ..defaults };
     let samples = samples::collect(&series, Nanos(0), data.split, &judgement)?;
@@ -42,7 +43,7 @@ pub(crate) fn report(args: &ReportArgs) -> anyhow::Result<()> {
     let checkpoint = Checkpoint::read(&read(&args.checkpoint)?, TACTICAL_ROLE);
     let checkpoint = checkpoint.with_context(|| args.checkpoint.display().to_string())?;
     let weights = TacticalWeights::from_stage(&checkpoint.weights).context("the checkpoint has no tactical networks")?;
-    let series = bars::read(&args.judged.data.bars, &args.judged.data.symbols)?;
+    let series = args.judged.data.read()?;
     show(&args.judged, &series, TacticalForward::new(&weights))?;
     Ok(())
 }
