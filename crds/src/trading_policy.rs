@@ -296,26 +296,33 @@ pub struct ModelSource {
 pub struct StrategicSpec {
     /// HalfHours: half hours, joined from the faster bars of the feed. AsFed: the bars of the feed as they are, for
     /// recordings of daily bars, where half hours do not exist; the bars counted by synergyWindowBars and cooldownBars are
-    /// then those of the feed. ST-6
+    /// then those of the feed.
+    // ST-6
     pub bars: StrategicBars,
     /// A strategic decision proceeds only with more confidence than this, in basis points. What stands in for a network that
-    /// fails has 5000, so that it never proceeds. ST-70
+    /// fails has 5000, so that it never proceeds.
+    // ST-70
     #[schemars(range(min = 5_001, max = 9_999))]
     pub confidence_threshold_bps: i64,
-    /// A synergy with less confidence is not decided on, in basis points. SU-14
+    /// A synergy with less confidence is not decided on, in basis points.
+    // SU-14
     #[schemars(range(min = 0, max = 10_000))]
     pub min_synergy_confidence_bps: i64,
-    /// A decision against the direction of its synergy does not proceed. ST-72
+    /// A decision against the direction of its synergy does not proceed.
+    // ST-72
     pub require_synergy_alignment: bool,
-    /// The three signals of a synergy lie at most this many bars apart, first to last. ST-42
+    /// The three signals of a synergy lie at most this many bars apart, first to last.
+    // ST-42
     #[schemars(range(min = 1, max = 1_000))]
     pub synergy_window_bars: i64,
-    /// Bars after a synergy in which no other is raised. ST-43
+    /// Bars after a synergy in which no other is raised.
+    // ST-43
     #[schemars(range(min = 0, max = 1_000))]
     pub cooldown_bars: i64,
     /// Further bars of the feed for which a decision of the strategic stage stays the context of tactical ones; 0: only the
-    /// bar that brought it. Without a context the tactical stage holds (TA-29), so a small number trades rarely where
-    /// synergies are rare. TA-35
+    /// bar that brought it. Without a context the tactical stage holds, so a small number trades rarely where
+    /// synergies are rare.
+    // TA-29, TA-35
     #[schemars(range(min = 0, max = 64))]
     pub context_bars: i64,
 }
@@ -338,25 +345,32 @@ impl Default for StrategicSpec {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 pub struct TacticalSpec {
-    /// A trade needs at least this score, in basis points. TA-25
+    /// A trade needs at least this score, in basis points.
+    // TA-25
     #[schemars(range(min = 1, max = 10_000))]
     pub execution_threshold_bps: i64,
-    /// Factor on the score of a trade against the synergy, in basis points. TA-26
+    /// Factor on the score of a trade against the synergy, in basis points.
+    // TA-26
     #[schemars(range(min = 1, max = 10_000))]
     pub counter_synergy_factor_bps: i64,
-    /// How many of the three agents must vote for a trade. TA-25
+    /// How many of the three agents must vote for a trade.
+    // TA-25
     #[schemars(range(min = 1, max = 3))]
     pub min_agreeing_agents: i64,
-    /// A synergy with less confidence is ignored, in basis points. TA-35
+    /// A synergy with less confidence is ignored, in basis points.
+    // TA-35
     #[schemars(range(min = 0, max = 10_000))]
     pub min_synergy_confidence_bps: i64,
-    /// Distance of the protective stop in average true ranges. TA-31
+    /// Distance of the protective stop in average true ranges.
+    // TA-31
     #[schemars(extend("x-kubernetes-validations" = schema::rules(&[("double(string(self)) > 0.0 && double(string(self)) <= 100.0", "'spec.tactical.stopAtrMultiple is %s, allowed is above 0 to 100'.format([self])")])))]
     pub stop_atr_multiple: Decimal,
-    /// Distance of the target in average true ranges. TA-31
+    /// Distance of the target in average true ranges.
+    // TA-31
     #[schemars(extend("x-kubernetes-validations" = schema::rules(&[("double(string(self)) > 0.0 && double(string(self)) <= 100.0", "'spec.tactical.targetAtrMultiple is %s, allowed is above 0 to 100'.format([self])")])))]
     pub target_atr_multiple: Decimal,
-    /// Fair value gaps older than this many bars are forgotten. TA-74
+    /// Fair value gaps older than this many bars are forgotten.
+    // TA-74
     #[schemars(range(min = 1, max = 500))]
     pub max_gap_age_bars: i64,
 }

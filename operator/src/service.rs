@@ -44,7 +44,7 @@ const LOOKS_AN_HOUR: u64 = 120;
 
 /// Runs Tradewind's resources on Kubernetes.
 #[derive(Debug, Parser)]
-#[command(name = "tradewind-operator", version, about)]
+#[command(name = "tradewind-operator", version)]
 pub struct Cli {
     /// What to do
     #[command(subcommand)]

@@ -139,6 +139,8 @@ pub fn container(process: Process) -> Container {
         image: Some(process.image),
         image_pull_policy: Some("IfNotPresent".to_owned()),
         command: Some(process.command),
+        // Why it ended is then in the pod's status, for conditions and whoever reads it at night.
+        termination_message_policy: Some("FallbackToLogsOnError".to_owned()),
         resources: Some(process.share.resources()),
         security_context: Some(container_security()),
         volume_mounts: Some(mounts),

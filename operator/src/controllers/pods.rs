@@ -40,7 +40,9 @@ fn trouble_of(pod: &Pod) -> Option<String> {
             && !matches!(waiting.reason.as_deref(), None | Some("ContainerCreating" | "PodInitializing"))
         {
             let last = container.last_state.as_ref().and_then(|last| last.terminated.as_ref());
-            let ended = last.map(|end| format!(" (ended with exit code {})", end.exit_code)).unwrap_or_default();
+            let words = last.and_then(|end| last_words(end.message.as_deref()?));
+            let words = words.map(|words| format!(": {words}")).unwrap_or_default();
+            let ended = last.map(|end| format!(" (ended with exit code {}{words})", end.exit_code)).unwrap_or_default();
             let message = waiting.message.clone().unwrap_or_default();
             return Some(format!(
                 "pod {}, container {}: {}{ended}: {message}",
@@ -51,6 +53,13 @@ fn trouble_of(pod: &Pod) -> Option<String> {
         }
     }
     rejection(pod).map(|(reason, message)| format!("pod {} was rejected: {reason}: {message}", pod.name_any()))
+}
+
+/// The error with which a process ended, out of the end of its log: what `main` prints last, in one line.
+fn last_words(log: &str) -> Option<String> {
+    let error = log.rfind("\nError: ").map(|at| at + 1).or_else(|| log.starts_with("Error: ").then_some(0))?;
+    let words: Vec<&str> = log[error..].split_whitespace().collect();
+    Some(words.join(" ").chars().take(300).collect())
 }
 
 /// The brake of a set: after a restart it is taken over from the status, a ready pod releases it, dead pods are removed.
@@ -123,4 +132,39 @@ pub fn pinning(role: &str, pod_name: String, asked: &RolePlacement, info: &Proce
         allowed_list: cpus.allowed_list.chars().take(256).collect(),
         pinned,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::expect_used)]
+    use serde_json::json;
+
+    use super::*;
+
+    /// A full disk ends a process that keeps a journal; what is said of its pod says so.
+    #[test]
+    fn why_a_process_ended_is_said_in_its_own_words() {
+        let crashed = |message: serde_json::Value| -> Pod {
+            let ended = json!({"exitCode": 1, "message": message});
+            serde_json::from_value(json!({
+                "metadata": {"name": "main-risk-0"},
+                "status": {"containerStatuses": [{
+                    "name": "risk", "image": "", "imageID": "", "ready": false, "restartCount": 3,
+                    "state": {"waiting": {"reason": "CrashLoopBackOff", "message": "back-off 10s restarting failed container"}},
+                    "lastState": {"terminated": ended},
+                }]},
+            }))
+            .unwrap()
+        };
+        let log = "{\"level\":\"INFO\"}\nError: journal /data/orders.journal: cannot write it\n\nCaused by:\n    No space left on device\n";
+        assert_eq!(
+            trouble_of(&crashed(json!(log))).unwrap(),
+            "pod main-risk-0, container risk: CrashLoopBackOff (ended with exit code 1: Error: journal /data/orders.journal: \
+             cannot write it Caused by: No space left on device): back-off 10s restarting failed container"
+        );
+        let silent = "pod main-risk-0, container risk: CrashLoopBackOff (ended with exit code 1): back-off 10s restarting failed container";
+        for nothing in [json!(null), json!("{\"level\":\"ERROR\"}\n")] {
+            assert_eq!(trouble_of(&crashed(nothing)).unwrap(), silent);
+        }
+    }
 }

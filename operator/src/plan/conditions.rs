@@ -151,7 +151,9 @@ pub fn trading_allowed(
         return (false, PolicyReason::TradingOff, format!("spec.trading is {trading}: decisions are recorded only"));
     }
     match risk {
-        None => (false, PolicyReason::Unreachable, "the risk service has not reported; its clients fail closed".into()),
+        None => {
+            (false, PolicyReason::Unreachable, "the risk service of the account does not answer; its clients fail closed".into())
+        }
         Some((TradingState::Halted, why)) => (false, PolicyReason::Halted, why.to_owned()),
         Some((TradingState::ReduceOnly, why)) => (false, PolicyReason::ReduceOnly, why.to_owned()),
         Some((TradingState::Normal, _)) if !serving => (false, PolicyReason::Pending, "no bundle serves yet".into()),

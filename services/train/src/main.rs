@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use anyhow::bail;
 use clap::{Args, Parser, Subcommand};
 use commands::spoil::{self, SpoilArgs};
-use commands::{Data, Role, Stage, strategic, tactical};
+use commands::{Data, Role, Stage, finite, strategic, tactical};
 
 /// Trains strategic or tactical networks on recorded bars and reports how good their decisions were.
 #[derive(Parser)]
@@ -53,7 +53,7 @@ struct FitArgs {
     #[arg(long, default_value_t = 300)]
     steps: usize,
     /// Reward of doing nothing: higher trades less; by default 0.22 tactical, 0.02 strategic.
-    #[arg(long)]
+    #[arg(long, value_parser = finite)]
     hold_reward: Option<f64>,
     /// Checkpoint to write.
     #[arg(long)]
@@ -88,6 +88,7 @@ impl Judged {
         if self.role == Role::Strategic && self.strategic.is_some() {
             bail!("--strategic gives tactical decisions their context; with --role strategic leave it out");
         }
+        self.stage.config().validate()?;
         Ok(self.role)
     }
 }

@@ -21,8 +21,10 @@ pub(super) fn status(seen: &Seen<'_>, now: Timestamp) -> (RiskProfileStatus, Vec
     let before = seen.profile.status.clone().unwrap_or_default();
     let mut status = before.clone();
     status.observed_generation = seen.profile.metadata.generation;
-    if let Some(risk) = &seen.risk {
-        copy(risk, &mut status);
+    match &seen.risk {
+        Some(risk) => copy(risk, &mut status),
+        // What it said last is no state of now: whoever reads this, policies of the account among them, must not take it for one.
+        None => (status.state, status.reason) = (None, None),
     }
     status.pinning = seen
         .info
@@ -292,6 +294,22 @@ mod tests {
         assert_eq!(status.effective_limits, Some(EffectiveLimits::from(&profile.spec.limits)));
         let limits = find_condition(&status.conditions, ConditionType::LimitsInForce).unwrap();
         assert_eq!((limits.status, limits.reason.as_str()), (True, "InForce"));
+    }
+
+    #[test]
+    fn a_gate_that_does_not_answer_has_no_state_and_keeps_what_latched() {
+        let mut profile = profile(3);
+        let halted =
+            RiskStatus { state: "ReduceOnly".into(), reason: "halt".into(), halt_id: "halt-1".into(), ..answer(&profile) };
+        let (before, _) = status(&seen(&profile, Some(halted)), at(1));
+        assert_eq!(before.state, Some(TradingState::ReduceOnly));
+        profile.status = Some(before.clone());
+        let (after, notices) = status(&seen(&profile, None), at(2));
+        assert_eq!((after.state, after.reason), (None, None));
+        assert_eq!((after.halt, after.effective_limits), (before.halt, before.effective_limits));
+        let trading = find_condition(&after.conditions, ConditionType::TradingAllowed).unwrap();
+        assert_eq!((trading.status, trading.reason.as_str()), (Unknown, "Unreachable"));
+        assert!(notices.iter().any(|notice| notice.reason == "Unreachable"), "{notices:?}");
     }
 
     #[test]

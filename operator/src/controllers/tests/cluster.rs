@@ -57,6 +57,8 @@ pub(super) enum Evidence {
 pub(super) struct Cluster {
     pub(super) server: Server,
     pub(super) evidence: Evidence,
+    /// The gate of the account does not answer.
+    pub(super) silent_gate: bool,
     /// Sets whose pods do not become ready.
     pub(super) stuck: Vec<String>,
 }
@@ -67,7 +69,7 @@ pub(super) fn key(plural: &str, name: &str) -> Key {
 
 impl Cluster {
     pub(super) fn new() -> Self {
-        let cluster = Self { server: Server::default(), evidence: Evidence::Good, stuck: Vec::new() };
+        let cluster = Self { server: Server::default(), evidence: Evidence::Good, silent_gate: false, stuck: Vec::new() };
         for node in ["pool-0", "pool-1", "pool-2", "pool-3"] {
             cluster.put(
                 "nodes",
@@ -82,7 +84,7 @@ impl Cluster {
     }
 
     pub(super) fn fork(&self) -> Self {
-        Self { server: self.server.fork(), evidence: self.evidence, stuck: self.stuck.clone() }
+        Self { server: self.server.fork(), evidence: self.evidence, silent_gate: self.silent_gate, stuck: self.stuck.clone() }
     }
 
     pub(super) fn put(&self, plural: &str, name: &str, object: Value) {
@@ -233,6 +235,7 @@ impl Cluster {
                 }),
                 ..ProcessInfo::default()
             })),
+            Asked::Risk if self.silent_gate => Err("connection refused".to_owned()),
             Asked::Risk => {
                 let profile = self.get("riskprofiles", "main").ok_or("no profile")?;
                 Ok(Answer::Risk(Box::new(RiskStatus {

@@ -28,18 +28,45 @@ async fn from_nothing_to_healthy_and_then_silence() {
     assert_eq!(cluster.writes()[before..], Vec::<String>::new());
 }
 
+/// Status, reason and message of TradingAllowed.
+fn trading_of(cluster: &Cluster, plural: &str, name: &str) -> [String; 3] {
+    let object = cluster.get(plural, name).unwrap();
+    let conditions = object["status"]["conditions"].as_array().unwrap();
+    let found = conditions.iter().find(|condition| condition["type"] == json!("TradingAllowed")).unwrap();
+    [&found["status"], &found["reason"], &found["message"]].map(|text| text.as_str().unwrap().to_owned())
+}
+
+fn trading(cluster: &Cluster) -> [String; 3] {
+    trading_of(cluster, "tradingpolicies", "indices")
+}
+
+#[tokio::test]
+async fn a_gate_that_is_gone_is_told_on_the_profile_and_on_its_policies_until_it_is_back() {
+    let (mut cluster, root) = (declared(), authority());
+    let mut operator = Operator::start(&cluster, &root);
+    run_until(&cluster, &mut operator, &root, |cluster| cluster.phase() == "Healthy" && trading(cluster)[1] == "Trading").await;
+    let before = cluster.writes().len();
+    cluster.silent_gate = true;
+    run_until(&cluster, &mut operator, &root, |cluster| trading(cluster)[1] == "Unreachable").await;
+    let [status, _, message] = trading(&cluster);
+    assert!(status == "False" && message.contains("risk service"), "{status}: {message}");
+    let [status, reason, _] = trading_of(&cluster, "riskprofiles", "main");
+    assert_eq!((status.as_str(), reason.as_str()), ("Unknown", "Unreachable"));
+    let profile = cluster.get("riskprofiles", "main").unwrap();
+    assert!(profile["status"]["state"].is_null(), "kubectl get rp shows {}", profile["status"]["state"]);
+    let written = cluster.writes()[before..].to_vec();
+    assert!(written.len() <= 8, "{written:#?}");
+    cluster.silent_gate = false;
+    run_until(&cluster, &mut operator, &root, |cluster| trading(cluster)[1] == "Trading").await;
+    assert_eq!(cluster.get("riskprofiles", "main").unwrap()["status"]["state"], json!("Normal"));
+}
+
 #[tokio::test]
 async fn trading_is_not_said_to_be_allowed_before_the_feed_has_brought_a_bar() {
     let (mut cluster, root) = (declared(), authority());
     cluster.evidence = Evidence::NoFeed;
     let mut operator = Operator::start(&cluster, &root);
     run_until(&cluster, &mut operator, &root, |cluster| cluster.phase() == "Healthy").await;
-    let trading = |cluster: &Cluster| {
-        let policy = cluster.get("tradingpolicies", "indices").unwrap();
-        let conditions = policy["status"]["conditions"].as_array().unwrap().clone();
-        let found = conditions.into_iter().find(|condition| condition["type"] == json!("TradingAllowed")).unwrap();
-        [&found["status"], &found["reason"], &found["message"]].map(|text| text.as_str().unwrap().to_owned())
-    };
     let [status, reason, message] = trading(&cluster);
     assert_eq!((status.as_str(), reason.as_str()), ("False", "WaitingForBars"));
     assert!(message.contains("feed 'default'") && message.contains("does not exist yet"), "{message}");

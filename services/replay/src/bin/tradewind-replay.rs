@@ -1,6 +1,7 @@
 //! Replays recorded bars through every engine in one process.
 
 use std::cmp::Ordering;
+use std::collections::BTreeSet;
 use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -215,18 +216,29 @@ fn checkpoint(path: &Path) -> anyhow::Result<(Vec<u8>, String)> {
 /// The stream as the market process publishes it: number in the vector + 1 = sequence.
 fn recorded(arguments: &Arguments, policies: &[(Setup, Networks)]) -> anyhow::Result<Vec<v1::Bar>> {
     let symbols: Vec<Symbol> = if arguments.symbols.is_empty() {
+        // Once each: what several policies name is refused by the account, which knows who they are.
         let all = policies.iter().flat_map(|(setup, _)| &setup.execution.instruments);
-        all.map(|instrument| instrument.symbol.clone()).collect()
+        all.map(|instrument| instrument.symbol.clone()).collect::<BTreeSet<_>>().into_iter().collect()
     } else {
         arguments.symbols.iter().map(|symbol| symbol.clone().try_into()).collect::<Result<_, _>>()?
     };
     let source: Source = arguments.bars.parse()?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().context("starting the runtime")?;
-    let mut bars = runtime.block_on(load(&source, &symbols, arguments.interval))?;
-    if let Some(until) = arguments.until {
-        let last = (1..).zip(&bars).take_while(|(sequence, bar)| until.place(*sequence, bar).is_le()).count();
-        bars.truncate(last);
+    let bars = runtime.block_on(load(&source, &symbols, arguments.interval))?;
+    match arguments.until {
+        Some(until) => up_to(bars, until),
+        None => Ok(bars),
     }
+}
+
+/// The bars until then. None at all is a slip of the pen, and no run whose figures mean something.
+fn up_to(mut bars: Vec<v1::Bar>, until: Bound) -> anyhow::Result<Vec<v1::Bar>> {
+    let last = (1..).zip(&bars).take_while(|(sequence, bar)| until.place(*sequence, bar).is_le()).count();
+    if let (0, Some(first)) = (last, bars.first()) {
+        let opens = jiff::Timestamp::from_nanosecond(first.open_time_ns.into()).context("the first bar")?;
+        bail!("--until leaves no bar: the first of {} opens at {opens}; choose a later one", bars.len());
+    }
+    bars.truncate(last);
     Ok(bars)
 }
 
@@ -366,4 +378,23 @@ fn tell_quarantined(policy: &str, pipeline: &Pipeline) {
 fn write(ledgers: &Ledgers, directory: &Path) -> anyhow::Result<()> {
     std::fs::create_dir_all(directory).with_context(|| format!("creating {}", directory.display()))?;
     ledgers.write(directory).with_context(|| format!("writing ledgers below {}", directory.display()))
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::expect_used)]
+    use super::*;
+
+    #[test]
+    fn an_end_before_the_first_bar_is_refused_and_says_when_that_is() {
+        let day = |number: i64| v1::Bar { open_time_ns: number * 86_400_000_000_000, ..v1::Bar::default() };
+        let bars: Vec<v1::Bar> = (0..3).map(day).collect();
+        for (until, left) in [("1", 1), ("9", 3), ("1970-01-02", 2)] {
+            assert_eq!(up_to(bars.clone(), until.parse().unwrap()).unwrap().len(), left, "{until}");
+        }
+        for until in ["0", "1969-12-31"] {
+            let error = up_to(bars.clone(), until.parse().unwrap()).unwrap_err().to_string();
+            assert!(error.contains("the first of 3 opens at 1970-01-01T00:00:00Z"), "{until}: {error}");
+        }
+    }
 }

@@ -7,7 +7,7 @@ pub(crate) mod tactical;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use anyhow::{Context, bail};
+use anyhow::{Context, bail, ensure};
 use clap::{Args, ValueEnum};
 use indicatif::{ProgressBar, ProgressStyle};
 use tradewind_core::calendar::CalendarName;
@@ -49,13 +49,21 @@ pub(crate) struct Data {
 }
 
 impl Data {
-    /// The recordings, as a stage can take them.
+    /// The recordings, as a stage can take them. Some bars of each symbol have to be left for the report: without them a long
+    /// training ends in no figures.
     pub(crate) fn series(&self, stage: &Stage) -> anyhow::Result<Vec<Series>> {
         let series = bars::read(&self.bars, &self.symbols, self.calendar)?;
         let minutes = |one: &Series| one.bars.iter().map(|bar| bar.close_time.since(bar.open_time) / 60_000_000_000).max();
-        for one in series.iter().filter(|_| stage.half_hours) {
-            if let Some(minutes) = minutes(one).filter(|minutes| *minutes > 30) {
-                let symbol = &one.instrument.symbol;
+        for one in &series {
+            let symbol = &one.instrument.symbol;
+            let last = one.bars.last().with_context(|| format!("no bars of {symbol}"))?.close_time;
+            ensure!(
+                last >= self.split,
+                "--split is {}, and the last bar of {symbol} closes at {}: nothing is left for the report; choose an earlier day",
+                date(self.split),
+                date(last)
+            );
+            if let Some(minutes) = minutes(one).filter(|minutes| stage.half_hours && *minutes > 30) {
                 bail!(
                     "{symbol}: its bars are of {minutes} minutes, half hours are joined from bars of at most 30; leave --half-hours out"
                 );
@@ -161,6 +169,20 @@ fn data_digest(series: &[Series], until: Nanos) -> String {
 /// A file with its name in the error.
 pub(crate) fn read(path: &Path) -> anyhow::Result<Vec<u8>> {
     std::fs::read(path).with_context(|| path.display().to_string())
+}
+
+/// Refuses a place that cannot be written before the work is done, and not after it.
+pub(crate) fn writable(path: &Path) -> anyhow::Result<()> {
+    ensure!(!path.is_dir(), "--out {} is a directory; give the file to write", path.display());
+    let directory = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    ensure!(directory.is_dir(), "--out {}: there is no directory {}; create it first", path.display(), directory.display());
+    Ok(())
+}
+
+/// A finite number.
+pub(crate) fn finite(text: &str) -> Result<f64, String> {
+    let number: f64 = text.parse().map_err(|error| format!("{error}"))?;
+    if number.is_finite() { Ok(number) } else { Err("it must be a finite number".to_owned()) }
 }
 
 /// Writes a checkpoint and says which.

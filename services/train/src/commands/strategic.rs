@@ -14,11 +14,12 @@ use tradewind_train::strategic::outcome::Judgement;
 use tradewind_train::strategic::report::{self as judging, Figures};
 use tradewind_train::strategic::samples;
 
-use super::{SELF_TEST_INPUTS, date, provenance, read, save, show_loss, with_progress};
+use super::{SELF_TEST_INPUTS, date, provenance, read, save, show_loss, with_progress, writable};
 use crate::{FitArgs, Judged, ReportArgs};
 
 /// Trains, reports, writes a checkpoint.
 pub(crate) fn fit(args: &FitArgs) -> anyhow::Result<()> {
+    writable(&args.out)?;
     let data = &args.judged.data;
     let series = data.series(&args.judged.stage)?;
     let defaults = Judgement::default();

@@ -16,11 +16,12 @@ use tradewind_train::tactical::fit::{self as training, Fitted};
 use tradewind_train::tactical::report::{self as judging, Figures, FollowMomentum, Terms};
 use tradewind_train::tactical::samples::{self, Judgement};
 
-use super::{SELF_TEST_INPUTS, date, provenance, read, save, show_loss, with_progress};
+use super::{SELF_TEST_INPUTS, date, provenance, read, save, show_loss, with_progress, writable};
 use crate::{FitArgs, Judged, ReportArgs};
 
 /// Trains, reports, writes a checkpoint.
 pub(crate) fn fit(args: &FitArgs) -> anyhow::Result<()> {
+    writable(&args.out)?;
     let data = &args.judged.data;
     let series = data.series(&args.judged.stage)?;
     let defaults = Judgement::default();
