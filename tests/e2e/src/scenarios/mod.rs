@@ -89,16 +89,6 @@ pub const ALL: [Scenario; 21] = [
         claim: "what only the operator can refuse is shown as a condition with field, value seen and value allowed",
         run: wrong::shown,
     },
-    Scenario {
-        name: "shared-account",
-        claim: "two policies on one account: its limits hold across both as in one process, and one does not feel the other's end",
-        run: shared_account::run,
-    },
-    Scenario {
-        name: "dropped-connection",
-        claim: "a halt arrives by either way alone although every packet of the other one is dropped without a word",
-        run: dropped::run,
-    },
     Scenario { name: "verbs", claim: "a rollout is paused, resumed, aborted, superseded and promoted by hand", run: verbs::run },
     Scenario {
         name: "breaker",
@@ -139,6 +129,16 @@ pub const ALL: [Scenario; 21] = [
         name: "kill-operator",
         claim: "the operator killed after each write of a rollout: it ends as a rollout that nothing disturbed",
         run: kill_operator,
+    },
+    Scenario {
+        name: "shared-account",
+        claim: "two policies on one account: its limits hold across both as in one process, and one does not feel the other's end",
+        run: shared_account::run,
+    },
+    Scenario {
+        name: "dropped-connection",
+        claim: "a halt arrives by either way alone although every packet of the other one is dropped without a word",
+        run: dropped::run,
     },
 ];
 
@@ -191,8 +191,6 @@ pub fn run_some(environment: &Environment, filter: &str) -> Counts {
         match scenario.name {
             // Ready when the halt, in which the operator is away, is over.
             "insufficient-cpu" => early("without-bars", verbs::begin),
-            // Ready when the conditions have been shown.
-            "without-bars" => early("shared-account", shared_account::prepare),
             "wrong-conditions" => {
                 early("determinism", determinism::prepare);
                 // Takes minutes, beside the next scenarios.

@@ -28,7 +28,7 @@ pub fn run(environment: &Environment, namespace: &str, policy: &str) -> Result<S
     ensure!(patch.starts_with('{'), "status.revertPatch is '{patch}', expected a JSON merge patch");
     environment.console.typed(&format!("kubectl patch tradingpolicy {policy} --type=merge -p '{patch}'"));
     environment.kubectl.patch(namespace, &object, &patch)?;
-    let healthy = setup::until_phase(environment, namespace, policy, "Healthy", Duration::from_secs(30))?;
+    let healthy = setup::until_phase(environment, namespace, policy, "Healthy", Duration::from_secs(90))?;
     ensure!(text(&healthy, "/status/stable/bundle") == stable, "reverting started another rollout");
     ensure!(text(&healthy, "/status/rollout/candidateBundle").is_empty(), "reverting left a candidate");
     Ok(format!(

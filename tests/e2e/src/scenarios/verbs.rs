@@ -242,7 +242,7 @@ fn verb(environment: &Environment, words: &[&str]) -> Result<()> {
 }
 
 fn until(environment: &Environment, phase: &str) -> Result<Value> {
-    setup::until_phase(environment, NAME, NAME, phase, Duration::from_secs(120))
+    setup::until_phase(environment, NAME, NAME, phase, Duration::from_secs(240))
 }
 
 fn get(environment: &Environment) -> Result<Value> {
