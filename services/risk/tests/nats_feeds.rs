@@ -95,8 +95,9 @@ fn start(server: &NatsServer, data: &Path) -> Gate {
         let _senders = (profile.0, account.0);
         loop {
             let watched = Watched { profile: profile.1.clone(), account: account.1.clone() };
-            // The thread of the one before may hold the journal, or its socket the port, a moment longer.
-            match serve(options(), watched, stopping.clone()).await {
+            // The thread of the one before may hold the journal, or its socket the port, a moment longer. A process that ends
+            // cancels its token.
+            match serve(options(), watched, stopping.child_token()).await {
                 Err(ServeError::Journal(JournalError::Locked { .. }) | ServeError::Server(ServerError::Bind { .. })) => {
                     tokio::task::yield_now().await;
                 }
@@ -113,7 +114,9 @@ impl Gate {
     async fn until(&mut self, what: &str, condition: impl Fn(&v1::GateFeed) -> bool) -> v1::GateFeed {
         let (give_up, mut last) = (Instant::now() + Duration::from_secs(60), None);
         loop {
-            assert!(!self.running.is_finished(), "the process ended; {what}, last {last:?}");
+            if self.running.is_finished() {
+                panic!("the process ended with {:?}; {what}, last {last:?}", (&mut self.running).await);
+            }
             assert!(Instant::now() < give_up, "{what}: not within 60 s; last {last:?}");
             if let Ok(status) = self.client.status(v1::RiskStatusRequest {}).await
                 && let Some(feed) = status.into_inner().feeds.first()
