@@ -24,7 +24,7 @@ use super::candidate::{Candidates, Job};
 use super::halt::withdraw;
 use super::live::Live;
 use super::metrics::Figures;
-use super::progress::{Progress, end_of};
+use super::progress::Progress;
 use super::revisions::{Revision, Revisions};
 use crate::account::AccountSnapshot;
 use crate::control::Wanted;
@@ -117,7 +117,7 @@ impl Bars {
     /// # Errors
     /// [`ServeError`]: the process must restart, or stops. Nothing that a feed can bring is one.
     pub async fn take(&mut self, next: Followed) -> Result<(), ServeError> {
-        let end = end_of(&next);
+        let end = next.sequence();
         self.admit(next).await?;
         self.progress.dealt_with(end);
         Ok(())

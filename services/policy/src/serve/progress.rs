@@ -4,7 +4,6 @@
 use std::time::Duration;
 
 use tonic::transport::Channel;
-use tradewind_wire::bus::Followed;
 use tradewind_wire::client::within;
 use tradewind_wire::v1;
 use tradewind_wire::v1::execution_client::ExecutionClient;
@@ -48,15 +47,6 @@ impl Progress {
             Ok(_) => self.told = sequence,
             Err(status) => tracing::debug!(sequence, message = status.message(), "the place was not told"),
         }
-    }
-}
-
-/// The place in the stream after which what comes next begins.
-pub(super) const fn end_of(next: &Followed) -> u64 {
-    match next {
-        Followed::Bar(bar) => bar.sequence,
-        Followed::Quarantined(quarantined) => quarantined.sequence,
-        Followed::Gap { to, .. } => *to,
     }
 }
 
