@@ -98,15 +98,19 @@ impl Console {
     }
 
     /// Records the outcome of a scenario as a claim.
-    pub fn outcome(&self, text: &str, result: anyhow::Result<String>) -> bool {
+    ///
+    /// # Errors
+    /// What was seen when it does not hold.
+    pub fn outcome(&self, text: &str, result: anyhow::Result<String>) -> Result<(), String> {
         match result {
             Ok(evidence) => {
                 self.claim(text, true, evidence);
-                true
+                Ok(())
             }
             Err(error) => {
-                self.claim(text, false, format!("{error:#}"));
-                false
+                let seen = format!("{error:#}");
+                self.claim(text, false, seen.clone());
+                Err(seen)
             }
         }
     }

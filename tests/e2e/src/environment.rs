@@ -9,7 +9,7 @@ use anyhow::{Context, Result};
 use crate::artifacts::{self, Tree};
 use crate::command::Run;
 use crate::console::Console;
-use crate::kubectl::{Kubectl, Poll};
+use crate::kubectl::{Kubectl, Poll, SOON};
 
 /// Namespace of the operator and the event bus.
 pub const SYSTEM: &str = "tradewind-system";
@@ -163,7 +163,7 @@ impl Environment {
             .env("HELM_CONFIG_HOME", self.scratch("helm"))
             .env("HELM_DATA_HOME", self.scratch("helm"))
             .directory(self.tree.root())
-            .deadline(Duration::from_secs(180))
+            .deadline(SOON)
     }
 
     /// The plugin, as `kubectl tradewind`.
@@ -187,8 +187,8 @@ impl Environment {
         self.console.step("install operator and event bus", || {
             let arguments = ["upgrade", "--install", "tradewind", "charts/tradewind", "-n", SYSTEM];
             self.helm(&[arguments.as_slice(), &["--set", SMALL_VALUES]].concat()).output()?;
-            self.kubectl.output(&["rollout", "status", "-n", SYSTEM, "statefulset/tradewind-nats", "--timeout=90s"])?;
-            self.until_operator_controls(Duration::from_secs(90))
+            self.kubectl.output(&["rollout", "status", "-n", SYSTEM, "statefulset/tradewind-nats", "--timeout=180s"])?;
+            self.until_operator_controls(SOON)
         })?;
         self.samples()
     }
@@ -216,7 +216,7 @@ impl Environment {
             for name in ["namespace.yaml", "checkpoint-server.yaml"] {
                 self.kubectl.output(&["apply", "-f", &folder.join(name).to_string_lossy()])?;
             }
-            self.kubectl.output(&["rollout", "status", "-n", TRADING, "deployment/checkpoints", "--timeout=60s"])
+            self.kubectl.output(&["rollout", "status", "-n", TRADING, "deployment/checkpoints", "--timeout=180s"])
         })?;
         Ok(())
     }

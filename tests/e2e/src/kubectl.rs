@@ -111,6 +111,13 @@ impl Kubectl {
     }
 }
 
+/// How long to wait for what takes seconds. Nothing is claimed by it: it only ends a wait that would never end, and is long
+/// because something else may have half of the machine.
+pub const SOON: Duration = Duration::from_secs(240);
+
+/// The same for what takes hundreds of bars: a rollout, a replay.
+pub const LATER: Duration = Duration::from_secs(900);
+
 /// What a probe found.
 pub enum Poll<T> {
     /// The answer.

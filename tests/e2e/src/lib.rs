@@ -7,6 +7,7 @@ pub mod artifacts;
 pub mod command;
 pub mod console;
 pub mod environment;
+pub mod failures;
 pub mod kubectl;
 pub mod parts;
 pub mod proofs;

@@ -7,21 +7,34 @@ use std::process::{Command, Stdio};
 use anyhow::{Context, Result};
 
 use crate::command::forget_cargo;
+use crate::failures;
 
 /// Tests that passed and failed.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Counts {
     /// Tests that passed.
     pub passed: u64,
     /// Tests that failed, and runners that ended badly without naming one.
     pub failed: u64,
+    /// What failed and why, a line each where the runner names it.
+    pub named: Vec<String>,
 }
 
 impl Counts {
+    /// One claim, and what was seen.
+    #[must_use]
+    pub fn of_claim(name: &str, held: Result<(), String>) -> Self {
+        match held {
+            Ok(()) => Self { passed: 1, ..Self::default() },
+            Err(seen) => Self { passed: 0, failed: 1, named: vec![failures::of_claim(name, &seen)] },
+        }
+    }
+
     /// Adds another part.
     pub fn add(&mut self, other: Self) {
         self.passed += other.passed;
         self.failed += other.failed;
+        self.named.extend(other.named);
     }
 }
 
@@ -54,16 +67,18 @@ fn cargo(line: &str) -> Option<Counts> {
     let mut parts = rest.split("; ");
     let passed = parts.next()?.strip_suffix(" passed")?.parse().ok()?;
     let failed = parts.next()?.strip_suffix(" failed")?.parse().ok()?;
-    Some(Counts { passed, failed })
+    Some(Counts { passed, failed, named: Vec::new() })
 }
 
 fn go(line: &str) -> Counts {
-    Counts { passed: u64::from(line.starts_with("--- PASS: ")), failed: u64::from(line.starts_with("--- FAIL: ")) }
+    let begins = |with| u64::from(line.starts_with(with));
+    Counts { passed: begins("--- PASS: "), failed: begins("--- FAIL: "), named: Vec::new() }
 }
 
 fn plain(line: &str) -> Option<Counts> {
     let (passed, failed) = line.split_once(", ")?;
-    Some(Counts { passed: passed.strip_suffix(" passed")?.parse().ok()?, failed: failed.strip_suffix(" failed")?.parse().ok()? })
+    let (passed, failed) = (passed.strip_suffix(" passed")?, failed.strip_suffix(" failed")?);
+    Some(Counts { passed: passed.parse().ok()?, failed: failed.parse().ok()?, named: Vec::new() })
 }
 
 /// Runs a program in `directory`, gives what is worth showing of its output to `show`, and counts it.
@@ -88,19 +103,22 @@ pub fn run(
         .stdout(Stdio::piped())
         .spawn()
         .with_context(|| format!("cannot start '{}'", command.join(" ")))?;
-    let mut counts = Counts::default();
+    let (mut counts, mut reader) = (Counts::default(), failures::Reader::new(runner));
     let output = child.stdout.take().context("the runner's output")?;
     for line in BufReader::new(output).lines() {
         let line = line?;
         counts.add(runner.count(&line));
+        reader.read(&line);
         if worth_showing(runner, &line) {
             show(line);
         }
     }
+    counts.named = reader.named();
     let status = child.wait()?;
     if !status.success() && counts.failed == 0 {
-        show(format!("'{}' ended with {status}", command.join(" ")));
-        counts.failed = 1;
+        let ended = format!("'{}' ended with {status}", command.join(" "));
+        show(ended.clone());
+        counts.add(Counts { passed: 0, failed: 1, named: vec![ended] });
     }
     Ok(counts)
 }
@@ -127,10 +145,10 @@ mod tests {
     fn runners_are_counted_by_their_own_lines() {
         let seen = Runner::Cargo
             .count("test result: FAILED. 12 passed; 3 failed; 0 ignored; 0 measured; 0 filtered out; finished in 0.1s");
-        assert_eq!(seen, Counts { passed: 12, failed: 3 });
-        assert_eq!(Runner::Go.count("--- FAIL: TestUp (0.00s)"), Counts { passed: 0, failed: 1 });
+        assert_eq!(seen, Counts { passed: 12, failed: 3, named: vec![] });
+        assert_eq!(Runner::Go.count("--- FAIL: TestUp (0.00s)"), Counts { passed: 0, failed: 1, named: vec![] });
         assert_eq!(Runner::Go.count("    --- PASS: TestUp/sub (0.00s)"), Counts::default());
-        assert_eq!(Runner::Plain.count("7 passed, 1 failed"), Counts { passed: 7, failed: 1 });
+        assert_eq!(Runner::Plain.count("7 passed, 1 failed"), Counts { passed: 7, failed: 1, named: vec![] });
         assert_eq!(Runner::Plain.count("nothing passed, really"), Counts::default());
     }
 }

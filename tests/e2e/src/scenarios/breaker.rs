@@ -1,7 +1,5 @@
 //! The fall of 2008 fires the drawdown breaker; only the id of the breaker in the spec clears it.
 
-use std::time::Duration;
-
 use anyhow::{Context, Result, ensure};
 use serde_json::Value;
 
@@ -9,7 +7,7 @@ use super::ledger::{self, Kind};
 use super::manifests::{self, PolicySpec};
 use super::{feed, setup};
 use crate::environment::Environment;
-use crate::kubectl::{Poll, text};
+use crate::kubectl::{LATER, Poll, SOON, text};
 
 /// Name of namespace, policy, profile and feed.
 const NAME: &str = "fall";
@@ -70,7 +68,7 @@ pub fn run(environment: &Environment) -> Result<String> {
 
     acknowledge(environment, &id)?;
     until(environment, "the breaker to clear", |profile| text(profile, "/status/state") == "Normal")?;
-    environment.kubectl.until("an entry after the breaker was cleared", Duration::from_secs(60), || {
+    environment.kubectl.until("an entry after the breaker was cleared", SOON, || {
         let seen = ledger::entries(environment, NAME, NAME)?;
         Ok(if seen > entries { Poll::Ready(()) } else { Poll::NotYet(format!("{seen} entries")) })
     })?;
@@ -81,7 +79,7 @@ pub fn run(environment: &Environment) -> Result<String> {
 
 /// Waits until the profile is as wanted.
 fn until(environment: &Environment, what: &str, wanted: impl Fn(&Value) -> bool) -> Result<Value> {
-    environment.kubectl.until(what, Duration::from_secs(240), || {
+    environment.kubectl.until(what, LATER, || {
         let profile = environment.kubectl.get(NAME, &["riskprofile/fall"])?.context("the profile does not exist")?;
         Ok(if wanted(&profile) { Poll::Ready(profile) } else { Poll::NotYet(profile["status"].to_string()) })
     })
@@ -106,7 +104,7 @@ fn decided(environment: &Environment) -> Result<usize> {
 
 /// Waits until so many bars are decided; how many are, and how many of them are new.
 fn more_decided(environment: &Environment, wanted: usize) -> Result<(usize, usize)> {
-    environment.kubectl.until("more bars to be decided", Duration::from_secs(60), || {
+    environment.kubectl.until("more bars to be decided", SOON, || {
         let now = decided(environment)?;
         Ok(if now >= wanted { Poll::Ready((now, now + 50 - wanted)) } else { Poll::NotYet(format!("{now} decided")) })
     })

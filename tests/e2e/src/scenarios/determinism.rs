@@ -12,7 +12,7 @@ use super::manifests::{self, PolicySpec};
 use super::{feed, setup};
 use crate::command::Run;
 use crate::environment::Environment;
-use crate::kubectl::{Poll, text};
+use crate::kubectl::{LATER, Poll, text};
 
 /// Bars of each recorded symbol.
 pub const BARS: usize = 5_031;
@@ -71,9 +71,9 @@ pub fn run(environment: &Environment) -> Result<String> {
 /// Waits until the decision ledger has `bars` lines.
 ///
 /// # Errors
-/// When four minutes pass.
+/// When the time for it passes.
 pub fn until_decided(environment: &Environment, namespace: &str, policy: &str, bars: usize) -> Result<()> {
-    environment.kubectl.until(&format!("{bars} bars to be decided"), Duration::from_secs(420), || {
+    environment.kubectl.until(&format!("{bars} bars to be decided"), LATER, || {
         let seen =
             ledger::read(environment, namespace, policy, Kind::Decisions, false).map(|text| text.lines().count()).unwrap_or(0);
         Ok(if seen >= bars { Poll::Ready(()) } else { Poll::NotYet(format!("{seen} decided")) })

@@ -12,7 +12,7 @@ use super::shared_account::{self, ONE, OTHER, SHARED};
 use super::{faults, halt, ledger};
 use crate::command::Run;
 use crate::environment::Environment;
-use crate::kubectl::{Poll, text};
+use crate::kubectl::{Poll, SOON, text};
 
 /// Longest time from the halt to the last order: a dead connection is noticed within 2 s, and a halt acts within 1 s of its
 /// arrival.
@@ -150,12 +150,12 @@ fn entries(environment: &Environment) -> Result<usize> {
     Ok(of(&ONE)? + of(&OTHER)?)
 }
 
-/// Halts the account, to which entries come, and waits until no order follows; gives the time from the patch to the last one:
+/// Halts the account, to which entries come, and waits until no order follows; gives the time from the API server's answer to the last one:
 /// after the begin of the look before the first that shows all of them, and before the end of that one. Only what is later
 /// for certain is too late: how long a look takes is the machine's speed.
 fn last_order(environment: &Environment) -> Result<(Duration, Duration)> {
-    let begun = Instant::now();
     environment.kubectl.patch(SHARED, &format!("riskprofile/{SHARED}"), r#"{"spec":{"halt":true}}"#)?;
+    let begun = Instant::now();
     let mut look = begun.elapsed();
     let (mut seen, mut last) = (entries(environment)?, (Duration::ZERO, begun.elapsed()));
     while begun.elapsed() < last.1 + SILENCE {
@@ -173,7 +173,7 @@ fn last_order(environment: &Environment) -> Result<(Duration, Duration)> {
 /// Waits until entries come in a row: a silence that follows is the halt's.
 fn until_entering(environment: &Environment) -> Result<()> {
     let before = entries(environment)?;
-    environment.kubectl.until("entries to come", Duration::from_secs(90), || {
+    environment.kubectl.until("entries to come", SOON, || {
         let now = entries(environment)?;
         Ok(if now >= before + 3 { Poll::Ready(()) } else { Poll::NotYet(format!("{} more entries", now - before)) })
     })

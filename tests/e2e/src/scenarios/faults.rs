@@ -1,14 +1,13 @@
 //! Processes killed in the middle: trading fails closed and goes on, and no bar is lost or decided twice.
 
 use std::fs;
-use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 
 use super::ledger::{self, Kind};
 use crate::command::Run;
 use crate::environment::Environment;
-use crate::kubectl::Poll;
+use crate::kubectl::{Poll, SOON};
 
 /// What is killed.
 #[derive(Clone, Copy, Debug)]
@@ -32,7 +31,7 @@ pub fn kill(environment: &Environment, namespace: &str, policy: &str, victim: Vi
             environment.cluster(&["kill", "apiserver"])?;
         }
     }
-    let after = environment.kubectl.until("deciding to go on", Duration::from_secs(120), || match decided() {
+    let after = environment.kubectl.until("deciding to go on", SOON, || match decided() {
         Ok(lines) if lines.len() > before + 20 => Ok(Poll::Ready(lines)),
         Ok(lines) => Ok(Poll::NotYet(format!("{} decided, {before} before", lines.len()))),
         Err(error) => Ok(Poll::NotYet(format!("{error:#}"))),

@@ -24,12 +24,10 @@ pub mod shared_account;
 pub mod verbs;
 pub mod wrong;
 
-use std::time::Duration;
-
 use anyhow::{Result, ensure};
 
 use crate::environment::{Environment, TRADING};
-use crate::kubectl::text;
+use crate::kubectl::{LATER, SOON, text};
 use crate::parts::Counts;
 use faults::Victim;
 use manifests::{Pace, PolicySpec};
@@ -231,8 +229,7 @@ fn early(environment: &Environment, filter: &str, name: &str, begin: fn(&Environ
 }
 
 fn outcome(environment: &Environment, scenario: &Scenario) -> Counts {
-    let holds = environment.console.outcome(scenario.claim, scenario.run(environment));
-    Counts { passed: u64::from(holds), failed: u64::from(!holds) }
+    Counts::of_claim(scenario.name, environment.console.outcome(scenario.claim, scenario.run(environment)))
 }
 
 fn serving(environment: &Environment) -> Result<String> {
@@ -318,10 +315,10 @@ fn kill_api_server(environment: &Environment) -> Result<String> {
     victims(environment)?;
     setup::checkpoint(environment, FAULTS, "tactical-b")?;
     setup::use_checkpoint(environment, FAULTS, FAULTS, "tactical-b")?;
-    let begun = setup::until_phase(environment, FAULTS, FAULTS, "Shadowing", Duration::from_secs(90))?;
+    let begun = setup::until_phase(environment, FAULTS, FAULTS, "Shadowing", SOON)?;
     let candidate = text(&begun, "/status/candidate/bundle").to_owned();
     let evidence = faults::kill(environment, FAULTS, FAULTS, Victim::ApiServer)?;
-    let healthy = setup::until_phase(environment, FAULTS, FAULTS, "Healthy", Duration::from_secs(180))?;
+    let healthy = setup::until_phase(environment, FAULTS, FAULTS, "Healthy", LATER)?;
     ensure!(text(&healthy, "/status/stable/bundle") == candidate, "{candidate} was not promoted");
     Ok(format!("{evidence}; the rollout begun before it promoted {candidate}"))
 }

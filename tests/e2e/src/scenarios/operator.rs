@@ -1,7 +1,6 @@
 //! The operator's process from outside: found, and stopped for a moment so that something can be done in a short phase.
 
 use std::thread;
-use std::time::Duration;
 
 use anyhow::{Context, Result, anyhow, ensure};
 use rustix::process::{Pid, Signal, kill_process};
@@ -9,7 +8,7 @@ use rustix::process::{Pid, Signal, kill_process};
 use super::faults;
 use super::phases::Phases;
 use crate::environment::Environment;
-use crate::kubectl::text;
+use crate::kubectl::{SOON, text};
 
 /// Its process on the machine; `None` while its container starts.
 ///
@@ -40,7 +39,7 @@ impl Frozen {
     ) -> Result<Self> {
         let operator = process(environment)?.context("no operator runs")?;
         let object = format!("tradingpolicy/{policy}");
-        let mut phases = Phases::of(environment, namespace, &object, Duration::from_secs(60))?;
+        let mut phases = Phases::of(environment, namespace, &object, SOON)?;
         let frozen = thread::scope(|scope| {
             let acting = scope.spawn(act);
             phases.until_next(phase)?;

@@ -8,20 +8,14 @@ use serde_json::Value;
 use super::manifests::{self, PolicySpec};
 use super::{faults, setup};
 use crate::environment::Environment;
-use crate::kubectl::{Poll, condition, text};
+use crate::kubectl::{Poll, SOON, condition, text};
 
 /// What the condition says, and what the kernel says of the same processes.
 ///
 /// # Errors
 /// When the two disagree or the condition is not True.
 pub fn claimed_and_true(environment: &Environment, namespace: &str, policy: &str) -> Result<String> {
-    let value = environment.until_condition(
-        namespace,
-        &format!("tradingpolicy/{policy}"),
-        "CpuPinned",
-        "True",
-        Duration::from_secs(60),
-    )?;
+    let value = environment.until_condition(namespace, &format!("tradingpolicy/{policy}"), "CpuPinned", "True", SOON)?;
     let (_, reason, message) = condition(&value, "CpuPinned").context("CpuPinned")?;
     let reports = value.pointer("/status/pinning").and_then(Value::as_array).cloned().unwrap_or_default();
     let mut lines = vec![format!("CpuPinned=True {reason}: {message}")];
@@ -58,7 +52,7 @@ pub fn insufficient(environment: &Environment, namespace: &str, spec: &PolicySpe
     let stable = text(&before, "/status/stable/bundle").to_owned();
     let pods = setup::pods_of(environment, namespace, &stable)?;
     environment.kubectl.apply(namespace, &manifests::trading_policy(&PolicySpec { inference_cpus: 7, ..spec.clone() }))?;
-    let message = environment.kubectl.until("InsufficientPinnedCPU", Duration::from_secs(40), || {
+    let message = environment.kubectl.until("InsufficientPinnedCPU", SOON, || {
         let value = environment.kubectl.get(namespace, &[&object])?.context("the policy does not exist")?;
         let found = ["Stalled", "CpuPinned", "RolloutProgressing", "Ready", "Reconciling"]
             .iter()
@@ -73,7 +67,7 @@ pub fn insufficient(environment: &Environment, namespace: &str, spec: &PolicySpe
     ensure!(message.contains('7'), "the message has no arithmetic: {message}");
     ensure!(setup::pods_of(environment, namespace, &stable)? == pods, "the stable's pods changed");
     environment.kubectl.apply(namespace, &manifests::trading_policy(spec))?;
-    setup::until_phase(environment, namespace, spec.name, "Healthy", Duration::from_secs(40))?;
+    setup::until_phase(environment, namespace, spec.name, "Healthy", SOON)?;
     Ok(format!("InsufficientPinnedCPU: {message}; {stable} kept serving"))
 }
 
@@ -91,7 +85,7 @@ pub fn rejected_by_the_kubelet(environment: &Environment, namespace: &str, spec:
     }
     environment.kubectl.apply(namespace, &manifests::trading_policy(&PolicySpec { inference_cpus: 2, ..spec.clone() }))?;
     let object = format!("tradingpolicy/{}", spec.name);
-    let message = environment.kubectl.until("PinnedPodsRejected", Duration::from_secs(90), || {
+    let message = environment.kubectl.until("PinnedPodsRejected", SOON, || {
         let value = environment.kubectl.get(namespace, &[&object])?.context("the policy does not exist")?;
         let found = ["Stalled", "Ready", "RolloutProgressing", "CpuPinned"]
             .iter()
@@ -103,7 +97,7 @@ pub fn rejected_by_the_kubelet(environment: &Environment, namespace: &str, spec:
             Poll::Ready,
         ))
     })?;
-    environment.kubectl.until("dead pods to be removed", Duration::from_secs(30), || {
+    environment.kubectl.until("dead pods to be removed", SOON, || {
         let left = failed_pods(environment, namespace)?;
         Ok(if left == 0 { Poll::Ready(()) } else { Poll::NotYet(format!("{left} failed pods")) })
     })?;
@@ -115,7 +109,7 @@ pub fn rejected_by_the_kubelet(environment: &Environment, namespace: &str, spec:
         "the kubelet rejected {rejections} pods, the last one {lasted:?} after the first; allowed are 5, or {BRAKED_WITHIN:?}"
     );
     environment.kubectl.apply(namespace, &manifests::trading_policy(spec))?;
-    setup::until_phase(environment, namespace, spec.name, "Healthy", Duration::from_secs(60))?;
+    setup::until_phase(environment, namespace, spec.name, "Healthy", SOON)?;
     Ok(format!("{rejections} pods rejected within {lasted:?}, all removed; {message}"))
 }
 

@@ -1,13 +1,11 @@
 //! A better checkpoint is verified, shadowed, canaried and promoted.
 
-use std::time::Duration;
-
 use anyhow::{Result, ensure};
 use serde_json::Value;
 
 use super::setup;
 use crate::environment::Environment;
-use crate::kubectl::text;
+use crate::kubectl::{LATER, SOON, text};
 
 /// Changes the policy to `checkpoint` and follows the rollout to Healthy.
 ///
@@ -21,17 +19,17 @@ pub fn run(environment: &Environment, namespace: &str, policy: &str, checkpoint:
     setup::checkpoint(environment, namespace, checkpoint)?;
     setup::use_checkpoint(environment, namespace, policy, checkpoint)?;
 
-    let shadowing = setup::until_phase(environment, namespace, policy, "Shadowing", Duration::from_secs(90))?;
+    let shadowing = setup::until_phase(environment, namespace, policy, "Shadowing", SOON)?;
     let candidate = text(&shadowing, "/status/candidate/bundle").to_owned();
     ensure!(!candidate.is_empty() && candidate != stable, "the candidate is '{candidate}', the stable '{stable}'");
-    let canary = setup::until_phase(environment, namespace, policy, "Canary", Duration::from_secs(240))?;
+    let canary = setup::until_phase(environment, namespace, policy, "Canary", LATER)?;
     let candidate_pods = setup::pods_of(environment, namespace, &candidate)?;
     ensure!(candidate_pods.len() == 1, "pods of the candidate: {candidate_pods:?}");
     ensure!(setup::pods_of(environment, namespace, &stable)? == stable_pods, "the stable's pods changed during the rollout");
     let evidence = verdicts(&canary);
     ensure!(!evidence.is_empty(), "no verdict in status while in the canary");
 
-    let healthy = setup::until_phase(environment, namespace, policy, "Healthy", Duration::from_secs(240))?;
+    let healthy = setup::until_phase(environment, namespace, policy, "Healthy", LATER)?;
     let promoted = text(&healthy, "/status/stable/bundle");
     ensure!(promoted == candidate, "stable is {promoted}, expected {candidate}");
     let after = setup::pods_of(environment, namespace, &candidate)?;

@@ -6,7 +6,7 @@ use anyhow::{Context, Result, ensure};
 
 use super::audit::{Audit, Write};
 use crate::environment::{Environment, SYSTEM};
-use crate::kubectl::Poll;
+use crate::kubectl::{Poll, SOON};
 
 /// A look at the API server's audit log from its present end on.
 pub struct Watch {
@@ -28,7 +28,7 @@ impl Watch {
     /// When there is no audit log, or the operator does not tell its passes or goes on making them.
     pub fn begin(environment: &Environment) -> Result<Self> {
         let (mut since, mut before) = (Instant::now(), 0);
-        let reconciles = environment.kubectl.until("the operator to have nothing to do", Duration::from_secs(60), || {
+        let reconciles = environment.kubectl.until("the operator to have nothing to do", SOON, || {
             let now = reconciles(environment)?;
             if now != before {
                 (since, before) = (Instant::now(), now);

@@ -1,14 +1,12 @@
 //! Spoiled checkpoints are rejected before any pod sees them.
 
-use std::time::Duration;
-
 use anyhow::{Context, Result, ensure};
 use serde_json::Value;
 
 use super::{manifests, setup};
 use crate::artifacts::{self, SPOILED};
 use crate::environment::Environment;
-use crate::kubectl::{Poll, condition, text};
+use crate::kubectl::{Poll, SOON, condition, text};
 
 /// The reason that each fault must be given.
 #[must_use]
@@ -40,7 +38,7 @@ fn declare(environment: &Environment, namespace: &str, how: &str) -> Result<()> 
 fn verdict(environment: &Environment, namespace: &str, how: &str) -> Result<String> {
     let name = format!("spoiled-{how}");
     let object = format!("modelcheckpoint/{name}");
-    let value = environment.kubectl.until(&format!("a verdict on {name}"), Duration::from_secs(90), || {
+    let value = environment.kubectl.until(&format!("a verdict on {name}"), SOON, || {
         let value = environment.kubectl.get(namespace, &[&object])?.context("the checkpoint does not exist")?;
         let reason = text(&value, "/status/reason").to_owned();
         Ok(if reason == expected(how) {
@@ -72,7 +70,7 @@ pub fn run(environment: &Environment, namespace: &str, policy: &str, faults: &[&
     }
     let asked = format!("spoiled-{}", faults.first().context("at least one fault")?);
     setup::use_checkpoint(environment, namespace, policy, &asked)?;
-    let waiting = environment.kubectl.until("the policy to say why it waits", Duration::from_secs(30), || {
+    let waiting = environment.kubectl.until("the policy to say why it waits", SOON, || {
         let value = environment.kubectl.get(namespace, &[&object])?.context("the policy does not exist")?;
         let all = value.pointer("/status/conditions").map(Value::to_string).unwrap_or_default();
         Ok(if all.contains("CheckpointRejected") { Poll::Ready(value) } else { Poll::NotYet(all) })
@@ -87,7 +85,7 @@ pub fn run(environment: &Environment, namespace: &str, policy: &str, faults: &[&
     let pods = setup::pods_of(environment, namespace, &stable)?;
     ensure!(pods.len() == 1, "pods of the serving bundle: {pods:?}");
     setup::use_checkpoint(environment, namespace, policy, &back_to)?;
-    setup::until_phase(environment, namespace, policy, "Healthy", Duration::from_secs(30))?;
+    setup::until_phase(environment, namespace, policy, "Healthy", SOON)?;
     // it would be tried again for ever
     environment.kubectl.output(&["delete", "modelcheckpoint", "-n", namespace, "--ignore-not-found", "spoiled-unreachable"])?;
     lines.push(format!("policy: {message}; {stable} kept serving"));

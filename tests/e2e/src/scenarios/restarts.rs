@@ -12,7 +12,7 @@ use super::audit::{Audit, Write};
 use super::ledger::{self, Kind};
 use super::{essence, operator, setup};
 use crate::environment::Environment;
-use crate::kubectl::{Poll, text};
+use crate::kubectl::{LATER, Poll, SOON, text};
 
 /// Fewest deaths in a rollout.
 const AT_LEAST: usize = 12;
@@ -41,7 +41,7 @@ pub fn run(environment: &Environment, namespace: &str, policy: &str) -> Result<S
     let deaths = deaths.ok().context("the killer panicked")??;
     ended.with_context(|| format!("the operator was killed {} times", deaths.len()))?;
     let took = begun.elapsed();
-    environment.until_operator_controls(Duration::from_secs(60))?;
+    environment.until_operator_controls(SOON)?;
 
     compare(&wanted, &essence::of(environment, namespace, "tactical-b")?)?;
     ensure!(processes()? == before, "a process of the data plane was restarted: {before} before, {} after", processes()?);
@@ -77,7 +77,7 @@ fn roll_out(environment: &Environment, namespace: &str, policy: &str, tactical: 
     setup::checkpoint(environment, namespace, tactical)?;
     setup::use_checkpoint(environment, namespace, policy, tactical)?;
     let children = ["get", "statefulsets,services,configmaps,secrets", "-n", namespace, "-o", "name"];
-    environment.kubectl.until(&format!("{tactical} to serve alone"), Duration::from_secs(400), || {
+    environment.kubectl.until(&format!("{tactical} to serve alone"), LATER, || {
         let now = environment.kubectl.get(namespace, &[&object])?.context("the policy does not exist")?;
         let (phase, serving) = (text(&now, "/status/phase"), text(&now, "/status/stable/tactical/checkpoint"));
         ensure!(phase != "RolledBack", "{}", text(&now, "/status/summary"));
@@ -117,7 +117,7 @@ fn kill_after_each_write(environment: &Environment, over: &AtomicBool) -> Result
 }
 
 /// How long the API server may take to answer a write, and a killed process to be gone.
-const PATIENCE: Duration = Duration::from_secs(20);
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// What the audit log has shown of the operator's writes.
 struct Sight {

@@ -11,7 +11,7 @@ use super::manifests::{self, PolicySpec};
 use super::phases::Phases;
 use crate::artifacts;
 use crate::environment::{Environment, TRADING};
-use crate::kubectl::{Poll, condition, text};
+use crate::kubectl::{Poll, SOON, condition, text};
 
 /// Where the file server of the samples serves a checkpoint.
 #[must_use]
@@ -54,7 +54,7 @@ pub fn declare(environment: &Environment, namespace: &str, spec: &PolicySpec<'_>
 /// When something is refused or not Ready within two minutes.
 pub fn policy(environment: &Environment, namespace: &str, spec: &PolicySpec<'_>) -> Result<Value> {
     declare(environment, namespace, spec)?;
-    environment.until_condition(namespace, &format!("tradingpolicy/{}", spec.name), "Ready", "True", Duration::from_secs(120))
+    environment.until_condition(namespace, &format!("tradingpolicy/{}", spec.name), "Ready", "True", SOON)
 }
 
 /// The bundle that serves; empty before the first.
@@ -118,10 +118,10 @@ pub fn until_phase(environment: &Environment, namespace: &str, policy: &str, pha
 /// Waits until the policy's condition TradingAllowed has `reason`; gives its message.
 ///
 /// # Errors
-/// When half a minute passes.
+/// When the time for it passes.
 pub fn until_trading(environment: &Environment, namespace: &str, policy: &str, reason: &str) -> Result<String> {
     let object = format!("tradingpolicy/{policy}");
-    environment.kubectl.until(&format!("TradingAllowed to say {reason}"), Duration::from_secs(30), || {
+    environment.kubectl.until(&format!("TradingAllowed to say {reason}"), SOON, || {
         let value = environment.kubectl.get(namespace, &[&object])?.context("the policy does not exist")?;
         Ok(match condition(&value, "TradingAllowed") {
             Some((_, seen, message)) if seen == reason => Poll::Ready(message.to_owned()),

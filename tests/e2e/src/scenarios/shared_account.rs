@@ -1,8 +1,6 @@
 //! Two policies on one account: the limits of the account hold across both, byte for byte as in one process, and what is done
 //! to one of them does not touch the other.
 
-use std::time::Duration;
-
 use anyhow::{Context, Result, ensure};
 use serde_json::Value;
 
@@ -11,7 +9,7 @@ use super::ledger::{self, Kind};
 use super::manifests::{self, PolicySpec};
 use super::{feed, setup};
 use crate::environment::Environment;
-use crate::kubectl::{Poll, text};
+use crate::kubectl::{LATER, Poll, SOON, text};
 
 /// Name of namespace, profile and feed.
 pub(super) const SHARED: &str = "shared";
@@ -77,7 +75,7 @@ pub(super) fn trading(environment: &Environment) -> Result<Vec<String>> {
     let mut bundles = Vec::new();
     for spec in [&ONE, &OTHER] {
         let object = format!("tradingpolicy/{}", spec.name);
-        environment.until_condition(SHARED, &object, "Ready", "True", Duration::from_secs(180))?;
+        environment.until_condition(SHARED, &object, "Ready", "True", LATER)?;
         bundles.push(setup::stable_bundle(environment, SHARED, spec.name)?);
     }
     feed::start_after(environment, SHARED, FIRST_BARS, BARS_PER_SECOND)?;
@@ -140,7 +138,7 @@ fn decided(environment: &Environment, spec: &PolicySpec<'_>) -> Result<usize> {
 
 /// Waits until a policy has decided `more` bars than `before`.
 fn until_more(environment: &Environment, spec: &PolicySpec<'_>, before: usize, more: usize) -> Result<usize> {
-    environment.kubectl.until(&format!("{} to decide {more} more bars", spec.name), Duration::from_secs(120), || {
+    environment.kubectl.until(&format!("{} to decide {more} more bars", spec.name), SOON, || {
         Ok(match decided(environment, spec) {
             Ok(now) if now >= before + more => Poll::Ready(now),
             Ok(now) => Poll::NotYet(format!("{now} decided, {before} before")),
@@ -180,7 +178,7 @@ fn one_killed(environment: &Environment, bundle: &str) -> Result<String> {
 fn one_halted(environment: &Environment) -> Result<String> {
     let object = format!("tradingpolicy/{}", OTHER.name);
     environment.kubectl.patch(SHARED, &object, r#"{"spec":{"halt":true}}"#)?;
-    environment.kubectl.until("the halt to be acted on", Duration::from_secs(30), || {
+    environment.kubectl.until("the halt to be acted on", SOON, || {
         let value = environment.kubectl.get(SHARED, &[&object])?.context("the policy is gone")?;
         let (_, reason, message) = crate::kubectl::condition(&value, "TradingAllowed").unwrap_or_default();
         Ok(if reason == "Halted" { Poll::Ready(()) } else { Poll::NotYet(format!("{reason}: {message}")) })
@@ -189,7 +187,7 @@ fn one_halted(environment: &Environment) -> Result<String> {
     let (halted, began) = (entries(&OTHER)?, decided(environment, &OTHER)?);
     let free = entries(&ONE)?;
     until_more(environment, &OTHER, began, 60)?;
-    let on = environment.kubectl.until("the other policy to enter again", Duration::from_secs(120), || {
+    let on = environment.kubectl.until("the other policy to enter again", SOON, || {
         let now = entries(&ONE)?;
         Ok(if now > free { Poll::Ready(now) } else { Poll::NotYet(format!("{now} entries")) })
     })?;

@@ -1,7 +1,5 @@
 //! A person steers a rollout: pause, resume, abort, promote, and a newer bundle that supersedes, in every phase.
 
-use std::time::Duration;
-
 use anyhow::{Context, Result, ensure};
 use serde_json::Value;
 
@@ -10,7 +8,7 @@ use super::manifests::{self, Pace, PolicySpec};
 use super::operator::Frozen;
 use super::{feed, ledger, setup};
 use crate::environment::Environment;
-use crate::kubectl::{Poll, text};
+use crate::kubectl::{LATER, Poll, SOON, text};
 
 /// Name of namespace, policy, profile and feed.
 const NAME: &str = "verbs";
@@ -40,7 +38,7 @@ pub fn begin(environment: &Environment) -> Result<()> {
 /// When it does not become Ready, or claims to trade.
 pub fn without_bars(environment: &Environment) -> Result<String> {
     begin(environment)?;
-    environment.until_condition(NAME, "tradingpolicy/verbs", "Ready", "True", Duration::from_secs(120))?;
+    environment.until_condition(NAME, "tradingpolicy/verbs", "Ready", "True", SOON)?;
     let waits = setup::until_trading(environment, NAME, NAME, "WaitingForBars")?;
     ensure!(waits.contains("feed 'verbs'"), "the message does not name the feed: {waits}");
     feed::start(environment, NAME, BARS_PER_SECOND)?;
@@ -78,7 +76,7 @@ fn verifying(environment: &Environment) -> Result<Vec<String>> {
     let first = stable(environment)?;
     setup::use_checkpoint(environment, NAME, NAME, "tactical-never")?;
     let waiting = |name: &str| {
-        environment.kubectl.until(&format!("the policy to wait for {name}"), Duration::from_secs(30), || {
+        environment.kubectl.until(&format!("the policy to wait for {name}"), SOON, || {
             let now = get(environment)?;
             let (phase, summary) = (text(&now, "/status/phase"), text(&now, "/status/summary"));
             let right = phase == "Verifying" && summary.contains(name);
@@ -115,7 +113,7 @@ fn paused(environment: &Environment, phase: &str) -> Result<String> {
     ensure!(text(&still, "/status/phase") == "Paused", "it left Paused by itself: {}", text(&still, "/status/phase"));
     ensure!(still.pointer("/status/rollout/step").cloned().unwrap_or(Value::Null) == step, "the step moved while paused");
     verb(environment, &["resume", NAME])?;
-    environment.kubectl.until("the rollout to go on", Duration::from_secs(30), || {
+    environment.kubectl.until("the rollout to go on", SOON, || {
         let seen = text(&get(environment)?, "/status/phase").to_owned();
         Ok(if seen == "Paused" { Poll::NotYet(seen) } else { Poll::Ready(()) })
     })?;
@@ -208,7 +206,7 @@ fn another(environment: &Environment, tactical: &str, execution_threshold_bps: u
 
 /// Waits for a candidate that is none of `others` and that the decider asks.
 fn begun(environment: &Environment, others: &[&str]) -> Result<String> {
-    environment.kubectl.until("a candidate of its own", Duration::from_secs(60), || {
+    environment.kubectl.until("a candidate of its own", SOON, || {
         let now = get(environment)?;
         let bundle = text(&now, "/status/rollout/candidateBundle").to_owned();
         let right = !bundle.is_empty() && !others.contains(&bundle.as_str()) && text(&now, "/status/phase") == "Shadowing";
@@ -242,7 +240,7 @@ fn verb(environment: &Environment, words: &[&str]) -> Result<()> {
 }
 
 fn until(environment: &Environment, phase: &str) -> Result<Value> {
-    setup::until_phase(environment, NAME, NAME, phase, Duration::from_secs(240))
+    setup::until_phase(environment, NAME, NAME, phase, LATER)
 }
 
 fn get(environment: &Environment) -> Result<Value> {

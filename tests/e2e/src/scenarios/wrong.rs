@@ -11,7 +11,7 @@ use serde_json::Value;
 use super::manifests::{PolicySpec, trading_policy};
 use super::setup;
 use crate::environment::Environment;
-use crate::kubectl::{Poll, text};
+use crate::kubectl::{Poll, SOON, text};
 
 /// Namespace of what only the operator can refuse.
 const NAMESPACE: &str = "wrong";
@@ -105,7 +105,7 @@ fn as_a_condition(environment: &Environment, wrong: &Wrong) -> Result<()> {
         environment.kubectl.apply(NAMESPACE, &here(document))?;
         next_second(environment)?;
     }
-    environment.kubectl.until("a condition with the words expected", Duration::from_secs(60), || {
+    environment.kubectl.until("a condition with the words expected", SOON, || {
         let list = environment.kubectl.get(NAMESPACE, &["tradingpolicies,riskprofiles"])?.context("the objects applied")?;
         let items = list["items"].as_array().cloned().unwrap_or_default();
         let said: Vec<String> = items
@@ -116,7 +116,7 @@ fn as_a_condition(environment: &Environment, wrong: &Wrong) -> Result<()> {
         let all = wrong.expected.iter().all(|part| said.iter().any(|message| message.contains(&here(part))));
         Ok(if all { Poll::Ready(()) } else { Poll::NotYet(said.join("; ")) })
     })?;
-    environment.kubectl.output(&["delete", "-n", NAMESPACE, "tradingpolicies,riskprofiles", "--all", "--timeout=60s"])?;
+    environment.kubectl.output(&["delete", "-n", NAMESPACE, "tradingpolicies,riskprofiles", "--all", "--timeout=180s"])?;
     Ok(())
 }
 
@@ -148,7 +148,7 @@ fn once_and_no_more(environment: &Environment) -> Result<()> {
             }
         }
     }
-    environment.kubectl.output(&["delete", "-n", NAMESPACE, "tradingpolicies,riskprofiles", "--all", "--timeout=60s"])?;
+    environment.kubectl.output(&["delete", "-n", NAMESPACE, "tradingpolicies,riskprofiles", "--all", "--timeout=180s"])?;
     Ok(())
 }
 
