@@ -75,10 +75,10 @@ impl<R: RiskGate> Engine<R> {
     /// # Errors
     /// [`ExecutionError::OtherJournal`] when it was written for another account, policy or starting equity;
     /// [`ExecutionError::Journal`] when it cannot be read.
-    pub fn open(config: ExecutionConfig, mut log: Box<dyn Log<Record>>, gate: R) -> Result<Self, ExecutionError> {
+    pub fn open(config: ExecutionConfig, log: Box<dyn Log<Record>>, gate: R) -> Result<Self, ExecutionError> {
         let mut book = Book::new();
-        for record in log.replay()? {
-            book.apply(&record)?;
+        for record in log.records_from(0)? {
+            book.apply(&record?)?;
         }
         let symbols = config.instruments.iter().map(|instrument| (instrument.symbol.to_string(), instrument.clone())).collect();
         let mut engine = Self { config, symbols, log, book, gate, recovered: false, shared: false };

@@ -1,11 +1,12 @@
-//! The file below a journal: locking, scanning, cutting a torn tail, synchronous writes.
+//! Frames on a storage: opening, cutting a torn tail, synchronous writes, reading.
 
-use std::fs::{File, OpenOptions, TryLockError};
-use std::io::{ErrorKind, Read, Write};
+use std::fs::File;
+use std::io;
 use std::path::{Path, PathBuf};
 
 use crate::error::JournalError;
 use crate::frame::{self, Front, HEADER, MAGIC, MAX_PAYLOAD};
+use crate::storage::{Source, Storage};
 
 /// What was found when a journal was opened.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -16,62 +17,67 @@ pub struct Opened {
     pub dropped_bytes: u64,
 }
 
-/// A locked file of frames, positioned for appending.
+/// Frames on a storage of one writer.
 #[derive(Debug)]
 pub(crate) struct FrameFile {
     path: PathBuf,
-    file: File,
+    storage: Box<dyn Storage>,
+    /// Where the next frame goes.
+    end: u64,
     poisoned: bool,
 }
 
 impl FrameFile {
-    /// Opens or creates the file, takes the lock, cuts a torn tail. `seen` gets each payload.
-    pub(crate) fn open(path: &Path, seen: impl FnMut(&[u8])) -> Result<(Self, u64), JournalError> {
-        let io = |action| move |source| JournalError::Io { path: path.to_owned(), action, source };
-        let fresh = !path.exists();
-        let mut options = OpenOptions::new();
-        let file = options.read(true).append(true).create(true).open(path).map_err(io("open it"))?;
-        match file.try_lock() {
-            Ok(()) => {}
-            Err(TryLockError::WouldBlock) => return Err(JournalError::Locked { path: path.to_owned() }),
-            Err(TryLockError::Error(source)) => return Err(io("lock it")(source)),
-        }
-        let mut this = Self { path: path.to_owned(), file, poisoned: false };
-        let length = this.file.metadata().map_err(io("read its length"))?.len();
-        let mut dropped = 0;
+    /// Cuts a torn tail and makes the rest durable. `seen` gets the place of each frame and its payload. Also gives how many
+    /// bytes were cut off.
+    pub(crate) fn open(
+        path: &Path,
+        storage: Box<dyn Storage>,
+        mut seen: impl FnMut(u64, &[u8]),
+    ) -> Result<(Self, u64), JournalError> {
+        let mut this = Self { path: path.to_owned(), storage, end: 0, poisoned: false };
+        let length = this.storage.length().map_err(this.io("read its length"))?;
         if length < MAGIC.len() as u64 {
-            dropped = this.begin(length)?;
-        } else {
-            let good = FrameReader::open(path)?.scan(seen)?;
-            if good < length {
-                this.file.set_len(good).map_err(io("cut its torn tail"))?;
-                this.file.sync_all().map_err(io("sync it"))?;
-                dropped = length - good;
-            }
+            this.begin(length)?;
+            return Ok((this, length));
         }
-        if fresh {
-            sync_directory_of(path).map_err(io("sync its directory"))?;
+        let mut reader = this.reader(MAGIC.len() as u64)?;
+        let (mut last, mut end) = (0, reader.offset());
+        while let Some(payload) = reader.next_payload()? {
+            seen(end, payload);
+            (last, end) = (end, reader.offset());
         }
-        Ok((this, dropped))
+        this.end = end;
+        if end < length {
+            this.storage.cut(end).map_err(this.io("cut its torn tail"))?;
+        }
+        this.heal(last)?;
+        Ok((this, length - end))
     }
 
-    /// Writes the magic to a file that has none yet; a torn magic counts as dropped bytes.
-    fn begin(&mut self, length: u64) -> Result<u64, JournalError> {
-        let path = self.path.clone();
-        let io = |action| move |source| JournalError::Io { path, action, source };
-        let mut begun = Vec::new();
-        File::open(&self.path).and_then(|mut f| f.read_to_end(&mut begun)).map_err(io.clone()("read it"))?;
+    /// Writes the magic to a storage that has none yet.
+    fn begin(&mut self, length: u64) -> Result<(), JournalError> {
+        let begun = read_exactly(&*self.source()?, 0, length).map_err(self.io("read it"))?;
         if !MAGIC.starts_with(&begun) {
             return Err(JournalError::NotAJournal { path: self.path.clone() });
         }
-        self.file.set_len(0).map_err(io.clone()("cut its torn tail"))?;
-        self.file.write_all(MAGIC).map_err(io.clone()("write to it"))?;
-        self.file.sync_all().map_err(io("sync it"))?;
-        Ok(length)
+        self.storage.write_at(0, MAGIC).map_err(self.io("write to it"))?;
+        self.sync()?;
+        self.end = MAGIC.len() as u64;
+        Ok(())
     }
 
-    /// Writes one frame and returns when the disk has it.
-    pub(crate) fn append(&mut self, payload: &[u8]) -> Result<(), JournalError> {
+    /// Writes the last frame once more and makes all durable. A process that was killed between write and sync leaves a whole
+    /// frame that the disk does not have: read back and acted on, it would be gone after the next loss of power. After a sync
+    /// that failed, the system even calls it clean and never writes it again; nothing was appended behind such a frame.
+    fn heal(&mut self, last: u64) -> Result<(), JournalError> {
+        let frame = read_exactly(&*self.source()?, last, self.end - last).map_err(self.io("read it"))?;
+        self.storage.write_at(last, &frame).map_err(self.io("write to it"))?;
+        self.sync()
+    }
+
+    /// Writes one frame and returns its place when the disk has it.
+    pub(crate) fn append(&mut self, payload: &[u8]) -> Result<u64, JournalError> {
         if self.poisoned {
             return Err(JournalError::Poisoned { path: self.path.clone() });
         }
@@ -82,16 +88,34 @@ impl FrameFile {
         frame::encode(payload, &mut bytes);
         // After a failed write or sync nobody knows what the disk holds: only reading it back tells.
         self.poisoned = true;
-        let path = &self.path;
-        let io = |action| move |source| JournalError::Io { path: path.clone(), action, source };
-        self.file.write_all(&bytes).map_err(io("write to it"))?;
-        self.file.sync_data().map_err(io("sync it"))?;
+        self.storage.write_at(self.end, &bytes).map_err(self.io("write to it"))?;
+        self.sync()?;
         self.poisoned = false;
-        Ok(())
+        let place = self.end;
+        self.end += bytes.len() as u64;
+        Ok(place)
+    }
+
+    /// Reads frames from the one at `offset` on.
+    pub(crate) fn reader(&self, offset: u64) -> Result<FrameReader, JournalError> {
+        FrameReader::of(&self.path, self.source()?, offset)
     }
 
     pub(crate) fn path(&self) -> &Path {
         &self.path
+    }
+
+    fn source(&self) -> Result<Box<dyn Source>, JournalError> {
+        self.storage.source().map_err(self.io("open it"))
+    }
+
+    fn sync(&mut self) -> Result<(), JournalError> {
+        self.storage.sync().map_err(self.io("sync it"))
+    }
+
+    fn io(&self, action: &'static str) -> impl Fn(io::Error) -> JournalError + use<> {
+        let path = self.path.clone();
+        move |source| JournalError::Io { path: path.clone(), action, source }
     }
 }
 
@@ -99,40 +123,39 @@ impl FrameFile {
 #[derive(Debug)]
 pub(crate) struct FrameReader {
     path: PathBuf,
-    file: File,
+    source: Box<dyn Source>,
     /// Bytes read and not yet consumed.
     piece: Vec<u8>,
     /// Consumed part of `piece`.
     at: usize,
-    /// Offset in the file of `piece[0]`.
+    /// Offset in the source of `piece[0]`.
     base: u64,
     at_end: bool,
 }
 
-const CHUNK: u64 = 256 * 1024;
+const CHUNK: usize = 256 * 1024;
 /// A good frame behind a damaged one begins and ends within this distance.
-const WINDOW: u64 = 2 * (HEADER + MAX_PAYLOAD) as u64;
+const WINDOW: usize = 2 * (HEADER + MAX_PAYLOAD);
 
 impl FrameReader {
-    /// Opens for reading and checks the magic. An empty or torn beginning reads as no frames.
+    /// Opens a file for reading and checks the magic. An empty or torn beginning reads as no frames.
     pub(crate) fn open(path: &Path) -> Result<Self, JournalError> {
-        let io = |action| move |source| JournalError::Io { path: path.to_owned(), action, source };
-        let mut file = File::open(path).map_err(io("open it"))?;
-        let mut magic = Vec::new();
-        (&mut file).take(MAGIC.len() as u64).read_to_end(&mut magic).map_err(io("read it"))?;
+        let opened = File::open(path);
+        let file = opened.map_err(|source| JournalError::Io { path: path.to_owned(), action: "open it", source })?;
+        Self::of(path, Box::new(file), MAGIC.len() as u64)
+    }
+
+    /// Checks the magic, and reads from the frame at `offset` on.
+    fn of(path: &Path, source: Box<dyn Source>, offset: u64) -> Result<Self, JournalError> {
+        let magic = read_exactly(&*source, 0, MAGIC.len() as u64).map_err(|source| JournalError::Io {
+            path: path.to_owned(),
+            action: "read it",
+            source,
+        })?;
         if !MAGIC.starts_with(&magic) {
             return Err(JournalError::NotAJournal { path: path.to_owned() });
         }
-        let base = magic.len() as u64;
-        Ok(Self { path: path.to_owned(), file, piece: Vec::new(), at: 0, base, at_end: false })
-    }
-
-    /// Hands every payload to `seen` and returns the length of the good part of the file.
-    pub(crate) fn scan(mut self, mut seen: impl FnMut(&[u8])) -> Result<u64, JournalError> {
-        while let Some(payload) = self.next_payload()? {
-            seen(payload);
-        }
-        Ok(self.offset())
+        Ok(Self { path: path.to_owned(), source, piece: Vec::new(), at: 0, base: offset, at_end: false })
     }
 
     /// Offset of the next byte to judge.
@@ -160,7 +183,7 @@ impl FrameReader {
 
     /// A damaged frame with nothing good behind it is the trace of a crash; else refuse.
     fn judge_damage(&mut self, reason: String) -> Result<(), JournalError> {
-        while !self.at_end && (self.piece.len() as u64) < WINDOW {
+        while !self.at_end && self.piece.len() < WINDOW {
             self.read_more(WINDOW)?;
         }
         let behind = &self.piece[(self.at + 1).min(self.piece.len())..];
@@ -175,24 +198,33 @@ impl FrameReader {
         }
     }
 
-    fn read_more(&mut self, at_least: u64) -> Result<(), JournalError> {
+    fn read_more(&mut self, at_least: usize) -> Result<(), JournalError> {
         self.piece.drain(..self.at);
         self.base += self.at as u64;
         self.at = 0;
         // A frame that does not fit yet may be large: grow with what is already there.
-        let wanted = at_least.max(self.piece.len() as u64);
-        let read = (&mut self.file).take(wanted).read_to_end(&mut self.piece);
+        let wanted = at_least.max(self.piece.len());
+        let from = self.base + self.piece.len() as u64;
+        let read = read_exactly(&*self.source, from, wanted as u64);
         let read = read.map_err(|source| JournalError::Io { path: self.path.clone(), action: "read it", source })?;
-        self.at_end = (read as u64) < wanted;
+        self.at_end = read.len() < wanted;
+        self.piece.extend_from_slice(&read);
         Ok(())
     }
 }
 
-fn sync_directory_of(path: &Path) -> std::io::Result<()> {
-    let directory = match path.parent() {
-        Some(parent) if !parent.as_os_str().is_empty() => parent,
-        Some(_) => Path::new("."),
-        None => return Err(ErrorKind::InvalidInput.into()),
-    };
-    File::open(directory)?.sync_all()
+/// `length` bytes from `offset` on, or those that are there.
+fn read_exactly(source: &dyn Source, offset: u64, length: u64) -> io::Result<Vec<u8>> {
+    let mut bytes = vec![0; usize::try_from(length).map_err(io::Error::other)?];
+    let mut filled = 0;
+    while filled < bytes.len() {
+        match source.read_at(offset + filled as u64, &mut bytes[filled..]) {
+            Ok(0) => break,
+            Ok(read) => filled += read,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+    bytes.truncate(filled);
+    Ok(bytes)
 }

@@ -1,15 +1,17 @@
 //! Typed records in a file.
 
 use std::any::type_name;
+use std::iter;
 use std::marker::PhantomData;
 use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use crate::Log;
 use crate::error::JournalError;
 use crate::file::{FrameFile, FrameReader, Opened};
+use crate::storage::{DiskFile, Storage};
+use crate::{Log, Records};
 
 /// A journal of records of type `T` in one file with one writer.
 ///
@@ -20,7 +22,8 @@ use crate::file::{FrameFile, FrameReader, Opened};
 /// use tradewind_journal::{Journal, Log};
 /// let mut journal = Journal::<String>::open(&directory.join("orders.journal"))?;
 /// journal.append(&"an order".to_owned())?;
-/// assert_eq!(journal.replay()?, ["an order"]);
+/// let read: Result<Vec<_>, _> = journal.records_from(0)?.collect();
+/// assert_eq!(read?, ["an order"]);
 /// # std::fs::remove_dir_all(&directory).ok();
 /// # Ok(())
 /// # }
@@ -30,20 +33,44 @@ pub struct Journal<T> {
     file: FrameFile,
     opened: Opened,
     records: u64,
+    marks: Vec<Mark>,
     kind: PhantomData<fn() -> T>,
 }
 
+/// Where a frame lies: what is asked for from a late record on is found without reading all before it.
+#[derive(Clone, Copy, Debug)]
+struct Mark {
+    /// First record of the frame.
+    record: u64,
+    /// Place of the frame.
+    offset: u64,
+}
+
+/// Records between two marks: 16 bytes of memory for some hundred kilobytes of journal.
+const MARKED_EVERY: u64 = 1024;
+
 impl<T: Serialize + DeserializeOwned> Journal<T> {
-    /// Opens or creates a journal, takes its lock and cuts an unfinished last frame.
+    /// Opens or creates a journal, takes its lock, cuts an unfinished last frame and makes the rest durable.
     ///
     /// # Errors
     /// [`JournalError::Locked`] when another process has it, [`JournalError::Corrupt`] for damage
     /// that no crash leaves, [`JournalError::NotAJournal`] for a foreign file; none of them
     /// changes the file.
     pub fn open(path: &Path) -> Result<Self, JournalError> {
-        let mut records = 0;
-        let (file, dropped_bytes) = FrameFile::open(path, |payload| records += lines(payload).count() as u64)?;
-        Ok(Self { file, opened: Opened { records, dropped_bytes }, records, kind: PhantomData })
+        Self::on(path, Box::new(DiskFile::open(path)?))
+    }
+
+    /// The same on any storage; `path` names it in errors.
+    ///
+    /// # Errors
+    /// As [`Journal::open`].
+    pub fn on(path: &Path, storage: Box<dyn Storage>) -> Result<Self, JournalError> {
+        let (mut records, mut marks) = (0, Vec::new());
+        let (file, dropped_bytes) = FrameFile::open(path, storage, |offset, payload| {
+            mark(&mut marks, Mark { record: records, offset });
+            records += lines(payload).count() as u64;
+        })?;
+        Ok(Self { file, opened: Opened { records, dropped_bytes }, records, marks, kind: PhantomData })
     }
 
     /// What was found at opening.
@@ -52,38 +79,38 @@ impl<T: Serialize + DeserializeOwned> Journal<T> {
         &self.opened
     }
 
-    /// Reads the records one by one, from number 0 to the newest at the time of reading.
-    ///
-    /// # Errors
-    /// When the file cannot be opened.
-    pub fn iter(&self) -> Result<Replay<T>, JournalError> {
-        Self::read(self.file.path())
-    }
-
     /// Reads a journal without locking it, for instance while a service writes to it. An
     /// unfinished last frame is left alone and not shown.
     ///
     /// # Errors
     /// When the file cannot be opened or is not a journal.
     pub fn read(path: &Path) -> Result<Replay<T>, JournalError> {
-        let reader = FrameReader::open(path)?;
-        Ok(Replay { path: path.to_owned(), reader, ready: Vec::new().into_iter(), records: 0, failed: false })
+        Ok(Replay::of(path, FrameReader::open(path)?, 0, 0))
     }
 }
 
-impl<T: Serialize + DeserializeOwned> Log<T> for Journal<T> {
+fn mark(marks: &mut Vec<Mark>, next: Mark) {
+    if marks.last().is_none_or(|last| next.record >= last.record + MARKED_EVERY) {
+        marks.push(next);
+    }
+}
+
+impl<T: Serialize + DeserializeOwned + Send + 'static> Log<T> for Journal<T> {
     fn append_batch(&mut self, records: &[T]) -> Result<u64, JournalError> {
         if records.is_empty() {
             return Ok(self.records);
         }
         let payload = encode_batch(records, self.records)?;
-        self.file.append(&payload)?;
+        let offset = self.file.append(&payload)?;
+        mark(&mut self.marks, Mark { record: self.records, offset });
         self.records += records.len() as u64;
         Ok(self.records - 1)
     }
 
-    fn replay(&mut self) -> Result<Vec<T>, JournalError> {
-        self.iter()?.collect()
+    fn records_from(&self, first: u64) -> Result<Records<T>, JournalError> {
+        let behind = self.marks.partition_point(|mark| mark.record <= first);
+        let Some(mark) = behind.checked_sub(1).and_then(|at| self.marks.get(at)) else { return Ok(Box::new(iter::empty())) };
+        Ok(Box::new(Replay::of(self.file.path(), self.file.reader(mark.offset)?, mark.record, first)))
     }
 
     fn len(&self) -> u64 {
@@ -118,22 +145,33 @@ pub struct Replay<T> {
     path: PathBuf,
     reader: FrameReader,
     ready: std::vec::IntoIter<T>,
-    records: u64,
+    /// Number of the next record in the file.
+    next: u64,
+    /// Number of the first record that is wanted; those before are not decoded.
+    first: u64,
     failed: bool,
+}
+
+impl<T> Replay<T> {
+    fn of(path: &Path, reader: FrameReader, next: u64, first: u64) -> Self {
+        Self { path: path.to_owned(), reader, ready: Vec::new().into_iter(), next, first, failed: false }
+    }
 }
 
 impl<T: DeserializeOwned> Replay<T> {
     fn next_batch(&mut self) -> Result<Option<Vec<T>>, JournalError> {
-        let (path, mut record) = (&self.path, self.records);
+        let (path, first) = (&self.path, self.first);
         let Some(payload) = self.reader.next_payload()? else { return Ok(None) };
         let mut batch = Vec::new();
         for line in lines(payload) {
-            let decoded = serde_json::from_slice(line);
-            let wrong = |source| JournalError::Decode { path: path.clone(), record, kind: type_name::<T>(), source };
-            batch.push(decoded.map_err(wrong)?);
-            record += 1;
+            let record = self.next;
+            self.next += 1;
+            if record >= first {
+                let decoded = serde_json::from_slice(line);
+                let wrong = |source| JournalError::Decode { path: path.clone(), record, kind: type_name::<T>(), source };
+                batch.push(decoded.map_err(wrong)?);
+            }
         }
-        self.records = record;
         Ok(Some(batch))
     }
 }

@@ -20,6 +20,7 @@ mod file;
 mod frame;
 mod journal;
 mod memory;
+mod storage;
 pub mod testing;
 
 pub use digest::{LedgerDigest, digest_of, line_of};
@@ -28,6 +29,10 @@ pub use file::Opened;
 pub use frame::MAX_PAYLOAD;
 pub use journal::{Journal, Replay};
 pub use memory::MemoryLog;
+pub use storage::{Source, Storage};
+
+/// Records of a log, read one after the other: memory does not grow with their number. Ends after the first error.
+pub type Records<T> = Box<dyn Iterator<Item = Result<T, JournalError>> + Send>;
 
 /// A durable sequence of records, numbered from 0.
 ///
@@ -50,11 +55,11 @@ pub trait Log<T>: Send {
     /// As [`Log::append`].
     fn append_batch(&mut self, records: &[T]) -> Result<u64, JournalError>;
 
-    /// All records from number 0.
+    /// The records from number `first` on, as they are when they are read.
     ///
     /// # Errors
     /// [`JournalError`] when the log cannot be read back.
-    fn replay(&mut self) -> Result<Vec<T>, JournalError>;
+    fn records_from(&self, first: u64) -> Result<Records<T>, JournalError>;
 
     /// Number of records.
     fn len(&self) -> u64;

@@ -2,8 +2,8 @@
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use crate::Log;
 use crate::error::JournalError;
+use crate::{Log, Records};
 
 /// Records in memory. Clones share the records, so that a test can drop an engine, keep a clone
 /// and start a new engine on what the old one had written.
@@ -45,15 +45,20 @@ impl<T> Clone for MemoryLog<T> {
     }
 }
 
-impl<T: Clone + Send> Log<T> for MemoryLog<T> {
+impl<T: Clone + Send + 'static> Log<T> for MemoryLog<T> {
     fn append_batch(&mut self, records: &[T]) -> Result<u64, JournalError> {
         let mut all = self.lock();
         all.extend_from_slice(records);
         Ok((all.len() as u64).saturating_sub(u64::from(!records.is_empty())))
     }
 
-    fn replay(&mut self) -> Result<Vec<T>, JournalError> {
-        Ok(self.records())
+    fn records_from(&self, first: u64) -> Result<Records<T>, JournalError> {
+        let (log, mut next) = (self.clone(), usize::try_from(first).unwrap_or(usize::MAX));
+        Ok(Box::new(std::iter::from_fn(move || {
+            let record = log.lock().get(next).cloned()?;
+            next += 1;
+            Some(Ok(record))
+        })))
     }
 
     fn len(&self) -> u64 {
@@ -69,11 +74,13 @@ mod tests {
     #[test]
     fn numbers_count_from_zero_and_clones_share() {
         let mut log = MemoryLog::new();
-        let mut survivor = log.clone();
+        let survivor = log.clone();
         assert_eq!(log.append(&"a").unwrap(), 0);
         assert_eq!(log.append_batch(&["b", "c"]).unwrap(), 2);
         assert_eq!(log.append_batch(&[]).unwrap(), 3);
         drop(log);
-        assert_eq!(survivor.replay().unwrap(), ["a", "b", "c"]);
+        assert_eq!(survivor.records(), ["a", "b", "c"]);
+        let later: Result<Vec<_>, _> = survivor.records_from(1).unwrap().collect();
+        assert_eq!(later.unwrap(), ["b", "c"]);
     }
 }

@@ -1,4 +1,8 @@
-//! Logs that die when a test wants it.
+//! Logs that die when a test wants it, and a disk that does what disks do.
+
+mod disk;
+
+pub use disk::{Fault, SimulatedDisk};
 
 use std::fs::OpenOptions;
 use std::io::Write;
@@ -6,10 +10,10 @@ use std::path::PathBuf;
 
 use serde::Serialize;
 
-use crate::Log;
 use crate::error::JournalError;
 use crate::frame;
 use crate::journal::encode_batch;
+use crate::{Log, Records};
 
 /// How the process dies at the chosen write.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -82,8 +86,8 @@ impl<T: Serialize, L: Log<T>> Log<T> for FaultyLog<L> {
         Err(JournalError::Injected { write: self.fatal_write })
     }
 
-    fn replay(&mut self) -> Result<Vec<T>, JournalError> {
-        self.inner.replay()
+    fn records_from(&self, first: u64) -> Result<Records<T>, JournalError> {
+        self.inner.records_from(first)
     }
 
     fn len(&self) -> u64 {

@@ -36,6 +36,10 @@ fn filled(path: &Path, records: u64) -> Vec<Order> {
     all
 }
 
+fn all<T>(log: &impl Log<T>) -> Vec<T> {
+    log.records_from(0).unwrap().collect::<Result<_, _>>().unwrap()
+}
+
 fn read(path: &Path) -> Result<Vec<Order>, JournalError> {
     Journal::<Order>::read(path)?.collect()
 }
@@ -43,14 +47,32 @@ fn read(path: &Path) -> Result<Vec<Order>, JournalError> {
 #[test]
 fn what_was_appended_comes_back_after_reopening_and_numbers_go_on() {
     let (_keep, path) = place();
-    let all = filled(&path, 5);
+    let written = filled(&path, 5);
     let mut journal = Journal::<Order>::open(&path).unwrap();
     assert_eq!(*journal.opened(), Opened { records: 5, dropped_bytes: 0 });
-    assert_eq!(journal.replay().unwrap(), all);
+    assert_eq!(all(&journal), written);
     assert_eq!(journal.append(&order(5)).unwrap(), 5);
     assert_eq!(journal.append_batch(&[order(6), order(7)]).unwrap(), 7);
     assert_eq!(journal.append_batch(&[]).unwrap(), 8);
-    assert_eq!(journal.replay().unwrap().len(), 8);
+    assert_eq!(all(&journal).len(), 8);
+}
+
+#[test]
+fn what_is_asked_for_from_a_late_record_on_is_found() {
+    let (_keep, path) = place();
+    let mut journal = Journal::open(&path).unwrap();
+    for first in (0..6_000_u64).step_by(3) {
+        journal.append_batch(&[first, first + 1, first + 2]).unwrap();
+    }
+    drop(journal);
+    let mut journal = Journal::<u64>::open(&path).unwrap();
+    journal.append(&6_000).unwrap();
+    for first in [0, 1, 2, 1_023, 1_024, 1_026, 4_321, 5_999, 6_000, 6_001, u64::MAX] {
+        let seen: Vec<_> = journal.records_from(first).unwrap().collect::<Result<_, _>>().unwrap();
+        assert_eq!(seen, (first..=6_000).collect::<Vec<_>>(), "from {first}");
+    }
+    let empty = Journal::<u64>::open(&path.with_extension("empty")).unwrap();
+    assert_eq!(empty.records_from(0).unwrap().count(), 0);
 }
 
 #[test]
@@ -68,13 +90,13 @@ fn a_second_writer_is_refused_and_readers_are_not() {
 #[test]
 fn a_file_cut_at_any_byte_keeps_every_whole_record() {
     let (_keep, path) = place();
-    let all = filled(&path, 3);
+    let written = filled(&path, 3);
     let whole = fs::read(&path).unwrap();
     for cut in 0..=whole.len() {
         fs::write(&path, &whole[..cut]).unwrap();
         let mut journal = Journal::<Order>::open(&path).unwrap();
-        let kept = journal.replay().unwrap();
-        assert_eq!(kept, all[..kept.len()], "cut at {cut}");
+        let kept = all(&journal);
+        assert_eq!(kept, written[..kept.len()], "cut at {cut}");
         let opened = journal.opened().clone();
         assert_eq!(opened.records, kept.len() as u64);
         if cut < whole.len() {
@@ -103,13 +125,13 @@ fn a_cut_reports_how_many_bytes_went() {
 #[test]
 fn a_tail_of_zeros_is_cut() {
     let (_keep, path) = place();
-    let all = filled(&path, 2);
+    let written = filled(&path, 2);
     let mut bytes = fs::read(&path).unwrap();
     bytes.extend([0; 4096]);
     fs::write(&path, &bytes).unwrap();
-    let mut journal = Journal::<Order>::open(&path).unwrap();
+    let journal = Journal::<Order>::open(&path).unwrap();
     assert_eq!(journal.opened().dropped_bytes, 4096);
-    assert_eq!(journal.replay().unwrap(), all);
+    assert_eq!(all(&journal), written);
 }
 
 #[test]
@@ -168,8 +190,8 @@ fn a_death_at_every_write_loses_only_what_was_not_acknowledged() {
             assert!(log.is_dead() && acknowledged.len() as u64 == fatal - 1);
             assert!(matches!(log.append(&order(9)), Err(JournalError::Injected { .. })));
             drop(log);
-            let mut reopened = Journal::<Order>::open(&path).unwrap();
-            assert_eq!(reopened.replay().unwrap(), acknowledged);
+            let reopened = Journal::<Order>::open(&path).unwrap();
+            assert_eq!(all(&reopened), acknowledged);
             assert_eq!(reopened.opened().dropped_bytes > 0, keep > 0);
         }
     }
@@ -182,20 +204,20 @@ fn a_death_after_the_write_keeps_the_record_and_before_it_loses_it() {
         let mut log = FaultyLog::new(Journal::open(&path).unwrap(), 2, death);
         log.append(&order(0)).unwrap();
         log.append(&order(1)).unwrap_err();
-        assert_eq!(log.replay().unwrap().len(), kept);
+        assert_eq!(all(&log).len(), kept);
     }
 }
 
 #[test]
 fn a_batch_is_there_whole_or_not_at_all() {
     let (_keep, path) = place();
-    let all = filled(&path, 1);
+    let written = filled(&path, 1);
     let before = fs::metadata(&path).unwrap().len() as usize;
     Journal::open(&path).unwrap().append_batch(&[order(1), order(2), order(3)]).unwrap();
     let whole = fs::read(&path).unwrap();
     for cut in before..whole.len() {
         fs::write(&path, &whole[..cut]).unwrap();
-        assert_eq!(read(&path).unwrap(), all, "cut at {cut}");
+        assert_eq!(read(&path).unwrap(), written, "cut at {cut}");
     }
 }
 
@@ -208,7 +230,7 @@ fn records_larger_than_a_read_are_whole_and_too_large_ones_are_refused() {
     journal.append(&long(700_000)).unwrap();
     let refused = journal.append(&long(tradewind_journal::MAX_PAYLOAD)).unwrap_err();
     assert!(matches!(refused, JournalError::TooLarge { .. }), "{refused}");
-    let lengths: Vec<_> = journal.replay().unwrap().iter().map(String::len).collect();
+    let lengths: Vec<_> = all(&journal).iter().map(String::len).collect();
     assert_eq!(lengths, [3_000_000, 10, 700_000]);
     journal.append(&long(1)).unwrap();
 }
@@ -223,9 +245,9 @@ proptest! {
             journal.append_batch(batch).unwrap();
         }
         drop(journal);
-        let mut journal = Journal::<String>::open(&path).unwrap();
-        let all: Vec<_> = batches.concat();
-        prop_assert_eq!(journal.len(), all.len() as u64);
-        prop_assert_eq!(journal.replay().unwrap(), all);
+        let journal = Journal::<String>::open(&path).unwrap();
+        let written: Vec<_> = batches.concat();
+        prop_assert_eq!(journal.len(), written.len() as u64);
+        prop_assert_eq!(all(&journal), written);
     }
 }

@@ -156,12 +156,12 @@ impl Pairing {
     pub fn open(
         config: ShadowConfig,
         instruments: BTreeMap<Symbol, Instrument>,
-        mut journal: Box<dyn Log<PairEntry>>,
+        journal: Box<dyn Log<PairEntry>>,
     ) -> Result<Self, PairError> {
-        let entries = journal.replay()?;
+        let entries = journal.records_from(0)?;
         let mut pairing = Self { config, instruments, journal, last_sequence: 0, comparison: None };
-        for entry in &entries {
-            pairing.apply(entry)?;
+        for entry in entries {
+            pairing.apply(&entry?)?;
         }
         Ok(pairing)
     }

@@ -194,11 +194,12 @@ impl Engine {
     ///
     /// # Errors
     /// [`SequencerError`] when the journal cannot be read or belongs to other instruments.
-    pub fn open(settings: Settings, mut journal: Box<dyn Log<Entry>>) -> Result<Self, SequencerError> {
-        let entries = journal.replay()?;
+    pub fn open(settings: Settings, journal: Box<dyn Log<Entry>>) -> Result<Self, SequencerError> {
+        let entries = journal.records_from(0)?;
         let symbols = states(&settings);
         let mut engine = Self { settings, symbols, journal, last: None, digest: LedgerDigest::new() };
         for entry in entries {
+            let entry = entry?;
             engine.observe(&entry.record.symbol, &entry.bar)?;
             engine.remember(entry)?;
         }
@@ -211,14 +212,15 @@ impl Engine {
     /// # Errors
     /// [`SequencerError`] when the journal cannot be read, or holds bars of before these.
     pub fn warm(&mut self, past: &[(Symbol, Bar)]) -> Result<(), SequencerError> {
-        let entries = self.journal.replay()?;
+        let entries = self.journal.records_from(0)?;
         self.symbols = states(&self.settings);
         for (symbol, bar) in past {
             self.observe(symbol, bar)?;
         }
-        for entry in &entries {
+        for entry in entries {
+            let entry = entry?;
             self.observe(&entry.record.symbol, &entry.bar)?;
-            self.traded(entry);
+            self.traded(&entry);
         }
         Ok(())
     }
@@ -273,10 +275,9 @@ impl Engine {
     ///
     /// # Errors
     /// [`SequencerError::Journal`] when the journal cannot be read.
-    pub fn entries_after(&mut self, sequence: u64) -> Result<Vec<Entry>, SequencerError> {
-        let mut entries = self.journal.replay()?;
-        entries.retain(|entry| entry.record.sequence > sequence);
-        Ok(entries)
+    pub fn entries_after(&self, sequence: u64) -> Result<Vec<Entry>, SequencerError> {
+        let later = |entry: &Result<Entry, _>| entry.as_ref().map_or(true, |entry| entry.record.sequence > sequence);
+        Ok(self.journal.records_from(0)?.filter(later).collect::<Result<_, _>>()?)
     }
 
     /// Who is to drive a symbol on a bar: sticky within the session and step.

@@ -16,7 +16,7 @@ use proptest::prelude::*;
 use serde::Serialize;
 use tradewind_crds::samples;
 use tradewind_inference::testing::{daily_bars, following, swift_stage};
-use tradewind_journal::{Journal, JournalError, Log};
+use tradewind_journal::{Journal, JournalError, Log, Records};
 use tradewind_policy::{DECISIONS_FILE, Entry};
 use tradewind_replay::{Journals, Ledgers, MemoryJournals, Pipeline, PolicyJournals, Served, Setup};
 use tradewind_wire::v1;
@@ -75,8 +75,8 @@ impl<T: Serialize, L: Log<T>> Log<T> for Fused<L> {
         Err(dead())
     }
 
-    fn replay(&mut self) -> Result<Vec<T>, JournalError> {
-        self.log.replay()
+    fn records_from(&self, first: u64) -> Result<Records<T>, JournalError> {
+        self.log.records_from(first)
     }
 
     fn len(&self) -> u64 {
@@ -110,8 +110,8 @@ impl<T> Log<T> for Boxed<T> {
         self.0.append_batch(records)
     }
 
-    fn replay(&mut self) -> Result<Vec<T>, JournalError> {
-        self.0.replay()
+    fn records_from(&self, first: u64) -> Result<Records<T>, JournalError> {
+        self.0.records_from(first)
     }
 
     fn len(&self) -> u64 {
@@ -226,10 +226,10 @@ fn killed_on_disk() {
         live(&setup, &bars, || on_disk(path), writes / lives + life, life % 2 == 0);
     }
     assert!(live(&setup, &bars, || on_disk(path), NEVER, true).0);
-    let mut decisions = Journal::<Entry>::open(&path.join(DECISIONS_FILE)).unwrap();
-    let mut execution =
-        Journal::<tradewind_execution::Record>::open(&path.join(tradewind_execution::serve::ORDERS_FILE)).unwrap();
-    let seen = Ledgers::of(&decisions.replay().unwrap(), &execution.replay().unwrap()).unwrap();
+    let decisions: Result<Vec<Entry>, _> = Journal::read(&path.join(DECISIONS_FILE)).unwrap().collect();
+    let orders = path.join(tradewind_execution::serve::ORDERS_FILE);
+    let execution: Result<Vec<tradewind_execution::Record>, _> = Journal::read(&orders).unwrap().collect();
+    let seen = Ledgers::of(&decisions.unwrap(), &execution.unwrap()).unwrap();
     assert_same(&seen, &wanted, "on disk");
 }
 

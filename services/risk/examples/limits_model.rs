@@ -15,7 +15,7 @@ use tradewind_core::instrument::Symbol;
 use tradewind_core::time::Nanos;
 use tradewind_crds::risk_profile::{HaltMode, Limits as Written};
 use tradewind_crds::{Decimal, DurationText, RiskProfileSpec, samples};
-use tradewind_journal::{JournalError, Log};
+use tradewind_journal::{JournalError, Log, Records};
 use tradewind_risk::stops::halt::HaltAsk;
 use tradewind_risk::{Arrival, Engine, Record, RiskError};
 use tradewind_wire::account::AccountConfig;
@@ -64,8 +64,8 @@ impl Log<Record> for Newest {
         Ok(self.records.saturating_sub(u64::from(!records.is_empty())))
     }
 
-    fn replay(&mut self) -> Result<Vec<Record>, JournalError> {
-        Ok(Vec::new())
+    fn records_from(&self, _: u64) -> Result<Records<Record>, JournalError> {
+        Ok(Box::new(std::iter::empty()))
     }
 
     fn len(&self) -> u64 {

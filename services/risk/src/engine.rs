@@ -85,9 +85,10 @@ impl Engine {
     ///
     /// # Errors
     /// [`RiskError::Journal`] when it cannot be read.
-    pub fn reopen(mut log: Box<dyn Log<Record>>) -> Result<Self, RiskError> {
+    pub fn reopen(log: Box<dyn Log<Record>>) -> Result<Self, RiskError> {
         let (mut state, mut venues) = (State::default(), Venues::default());
-        for record in log.replay()? {
+        for record in log.records_from(0)? {
+            let record = record?;
             state.apply(&record)?;
             venues.replay(&record)?;
         }

@@ -12,7 +12,7 @@ use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use tower::ServiceExt;
 use tradewind_crds::samples;
-use tradewind_journal::{JournalError, Log, MemoryLog};
+use tradewind_journal::{JournalError, Log, MemoryLog, Records};
 use tradewind_risk::serve::{FeedSource, Feeds, Running, Service};
 use tradewind_risk::{Engine, Record};
 use tradewind_wire::hot::{BEAT, Liveness};
@@ -38,8 +38,8 @@ impl Log<Record> for StuckLog {
         self.disk.append_batch(records)
     }
 
-    fn replay(&mut self) -> Result<Vec<Record>, JournalError> {
-        self.disk.replay()
+    fn records_from(&self, first: u64) -> Result<Records<Record>, JournalError> {
+        self.disk.records_from(first)
     }
 
     fn len(&self) -> u64 {

@@ -10,7 +10,7 @@ use tradewind_core::money::Money;
 use tradewind_core::time::Nanos;
 use tradewind_crds::{RiskProfileSpec, samples};
 use tradewind_execution::{Engine, ExecutionConfig, ExecutionError, GateError, Record, RiskGate, ledger};
-use tradewind_journal::{JournalError, Log, MemoryLog, digest_of};
+use tradewind_journal::{JournalError, Log, MemoryLog, Records, digest_of};
 use tradewind_risk::{Arrival, RiskError};
 use tradewind_venue::fills::FillModel;
 use tradewind_venue::paper::PaperConfig;
@@ -86,7 +86,7 @@ struct FusedLog<T> {
     dead: bool,
 }
 
-impl<T: Clone + Send + Serialize> Log<T> for FusedLog<T> {
+impl<T: Clone + Send + Serialize + 'static> Log<T> for FusedLog<T> {
     fn append_batch(&mut self, records: &[T]) -> Result<u64, JournalError> {
         if self.dead {
             return Err(JournalError::Injected { write: 0 });
@@ -102,8 +102,8 @@ impl<T: Clone + Send + Serialize> Log<T> for FusedLog<T> {
         if self.dead { Err(JournalError::Injected { write: self.fuse.writes() }) } else { Ok(self.disk.len()) }
     }
 
-    fn replay(&mut self) -> Result<Vec<T>, JournalError> {
-        self.disk.replay()
+    fn records_from(&self, first: u64) -> Result<Records<T>, JournalError> {
+        self.disk.records_from(first)
     }
 
     fn len(&self) -> u64 {

@@ -272,10 +272,10 @@ impl Kept {
         match self {
             Self::Memory(journals) => Ok((journals.decisions.records(), journals.execution.records())),
             Self::Disk(directory) => {
-                let mut decisions = Journal::<Entry>::open(&directory.join(tradewind_policy::DECISIONS_FILE))?;
+                let decisions = Journal::<Entry>::read(&directory.join(tradewind_policy::DECISIONS_FILE))?;
                 let orders = directory.join(tradewind_execution::serve::ORDERS_FILE);
-                let mut execution = Journal::<tradewind_execution::Record>::open(&orders)?;
-                Ok((decisions.replay()?, execution.replay()?))
+                let execution = Journal::<tradewind_execution::Record>::read(&orders)?;
+                Ok((decisions.collect::<Result<_, _>>()?, execution.collect::<Result<_, _>>()?))
             }
         }
     }
