@@ -1,6 +1,8 @@
 //! The operator's process from outside: found, and stopped for a moment so that something can be done in a short phase.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
+use std::time::Duration;
 
 use anyhow::{Context, Result, anyhow, ensure};
 use rustix::process::{Pid, Signal, kill_process};
@@ -29,7 +31,7 @@ impl Frozen {
     /// Does `act`, and stops the operator in the moment in which the policy comes to `phase`, before its next step.
     ///
     /// # Errors
-    /// When `act` fails, or the phase does not come in a minute or was left before the operator stood still.
+    /// When `act` fails, or the phase does not come in time or was left before the operator stood still.
     pub fn at(
         environment: &Environment,
         namespace: &str,
@@ -40,11 +42,15 @@ impl Frozen {
         let operator = process(environment)?.context("no operator runs")?;
         let object = format!("tradingpolicy/{policy}");
         let mut phases = Phases::of(environment, namespace, &object, SOON)?;
+        let seen = AtomicBool::new(false);
         let frozen = thread::scope(|scope| {
-            let acting = scope.spawn(act);
-            phases.until_next(phase)?;
-            kill_process(operator, Signal::STOP)?;
             let frozen = Self(operator);
+            let acting = scope.spawn(act);
+            let slowed = scope.spawn(|| slow_down(operator, &seen));
+            let came = phases.until_next(phase);
+            seen.store(true, Ordering::Release);
+            slowed.join().map_err(|_| anyhow!("what was to slow the operator down panicked"))??;
+            came?;
             acting.join().map_err(|_| anyhow!("what was to bring {object} to {phase} panicked"))??;
             anyhow::Ok(frozen)
         })?;
@@ -66,6 +72,20 @@ impl Frozen {
         let seen = text(&now, "/status/phase");
         ensure!(seen == phase, "{object} was {phase} and is {seen} already: the operator was not stopped in time");
         Ok(self)
+    }
+}
+
+/// Lets the operator run for a small part of the time, so that whoever watches hears of a phase before the operator leaves it,
+/// and leaves it standing once the phase was seen.
+fn slow_down(operator: Pid, seen: &AtomicBool) -> Result<()> {
+    loop {
+        kill_process(operator, Signal::STOP)?;
+        thread::park_timeout(Duration::from_millis(16));
+        if seen.load(Ordering::Acquire) {
+            return Ok(());
+        }
+        kill_process(operator, Signal::CONT)?;
+        thread::park_timeout(Duration::from_millis(4));
     }
 }
 

@@ -15,8 +15,9 @@ const NAME: &str = "verbs";
 const SPEC: PolicySpec<'static> =
     PolicySpec { name: NAME, risk_profile: NAME, feed: NAME, placement: "Shared", pace: Pace::SHORT, ..PolicySpec::SAMPLE };
 
-/// Pace of the feed: a faster one makes more of a past, which every candidate reads before it answers.
-const BARS_PER_SECOND: u32 = 20;
+/// Pace of the feed: a faster one makes more of a past, which every candidate reads before it answers, and phases that are
+/// over before anyone could act in them on a busy machine.
+const BARS_PER_SECOND: u32 = 12;
 /// Bars after which a step of [`Pace::SHORT`] would end.
 const MORE_THAN_A_STEP: usize = 80;
 
