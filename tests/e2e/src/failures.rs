@@ -1,6 +1,6 @@
 //! What failed, a line each: said again at the end of a run, the only part of a long log that everyone reads.
 
-use crate::parts::Runner;
+use crate::runner::Runner;
 
 /// Longest line that is said again, in characters.
 const LINE: usize = 240;

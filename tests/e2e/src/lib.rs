@@ -11,4 +11,5 @@ pub mod failures;
 pub mod kubectl;
 pub mod parts;
 pub mod proofs;
+pub mod runner;
 pub mod scenarios;

@@ -8,6 +8,7 @@ use anyhow::{Context, Result};
 
 use crate::command::forget_cargo;
 use crate::failures;
+use crate::runner::Runner;
 
 /// Tests that passed and failed.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -36,17 +37,6 @@ impl Counts {
         self.failed += other.failed;
         self.named.extend(other.named);
     }
-}
-
-/// How a runner's lines are counted.
-#[derive(Clone, Copy, Debug)]
-pub enum Runner {
-    /// `cargo test`: `test result: ok. 3 passed; 0 failed; ...`.
-    Cargo,
-    /// `go test -v`: `--- PASS: Name` and `--- FAIL: Name`, top level only.
-    Go,
-    /// Our own: `3 passed, 0 failed`.
-    Plain,
 }
 
 impl Runner {

@@ -12,10 +12,13 @@ pub struct Proof {
 }
 
 /// Every proof there is.
-pub const PROOFS: [Proof; 1] = [Proof {
-    name: "limits",
-    command: &["cargo", "run", "--quiet", "-p", "tradewind-risk", "--example", "limits_model", "--", "--calls", "1000000"],
-}];
+pub const PROOFS: [Proof; 2] = [
+    Proof {
+        name: "limits",
+        command: &["cargo", "run", "--quiet", "-p", "tradewind-risk", "--example", "limits_model", "--", "--calls", "1000000"],
+    },
+    Proof { name: "simulation", command: &["cargo", "run", "--quiet", "-p", "tradewind-simulation", "--", "--seeds", "60000"] },
+];
 
 /// Where results are kept, below the root of the checkout.
 pub const PAGE: &str = "docs/proofs.md";

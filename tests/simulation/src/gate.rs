@@ -14,15 +14,10 @@ use tradewind_wire::bus::{FeedKind, FeedName, SequencedBar};
 use tradewind_wire::config::{InstrumentConfig, VenueConfig};
 use tradewind_wire::v1;
 
-use crate::market::{Market, instrument};
+use crate::market::{ACCOUNT, Market, POLICIES, instrument};
 use crate::node::{Missing, WatchedLog, Written};
 use crate::oracle::Oracle;
 use crate::weather::{Fate, Question, Weather};
-
-/// The account.
-pub const ACCOUNT: &str = "paper-1";
-/// Its policies; each trades the symbol of the same number.
-pub const POLICIES: [&str; 3] = ["one", "two", "liar"];
 
 /// The risk process: started again at the next question after its death.
 pub struct Gate {

@@ -10,6 +10,10 @@ use tradewind_wire::v1;
 
 /// Symbols of the simulation, by the number that steps name them with: of policy `one`, of policy `two`, of the liar.
 pub const SYMBOLS: [&str; 3] = ["SPX", "IXIC", "GOLD"];
+/// The account.
+pub const ACCOUNT: &str = "paper-1";
+/// Its policies; each trades the symbol of the same number.
+pub const POLICIES: [&str; 3] = ["one", "two", "liar"];
 /// Price before the first bar, ticks of 0.01.
 const FIRST_PRICE: i64 = 100_000;
 const DAY: i64 = 86_400_000_000_000;

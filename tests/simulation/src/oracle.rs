@@ -9,11 +9,11 @@ use tradewind_core::orders::{Kind, Order, OrderId};
 use tradewind_crds::Decimal;
 use tradewind_crds::risk_profile::Limits;
 use tradewind_risk::{CheckRecord, MetRecord, Record};
+use tradewind_venue::adapter::Phase;
 use tradewind_venue::paper::{VenueEvent, What};
 use tradewind_wire::v1;
 
-use crate::gate::POLICIES;
-use crate::market::{Market, SYMBOLS};
+use crate::market::{Market, POLICIES, SYMBOLS};
 
 /// Nano units of money of one lot in a price of one tick.
 const TICK: i128 = 10_000_000;
@@ -131,7 +131,7 @@ impl Oracle {
         self.positions[symbol]
     }
 
-    /// Price of the newest finished bar, ticks.
+    /// Price of the newest bar, or of its open while no more of it was met, ticks.
     #[must_use]
     pub fn mark(&self, symbol: usize) -> Option<i64> {
         self.marks[symbol]
@@ -253,10 +253,8 @@ impl Oracle {
             return Some(format!("a position of {own} could follow, allowed is {}", bound.position));
         }
         let others: i128 = (0..SYMBOLS.len()).filter(|other| *other != symbol).map(|other| self.reach(other, None)).sum();
-        // Exact but for the moment at which the account is valued within a bar that is met in two parts: one percent.
         let allowed = self.equity() * bound.gross_bps / 10_000;
-        (own + others > allowed + allowed.abs() / 100)
-            .then(|| format!("gross exposure could become {}, allowed is {allowed}", own + others))
+        (own + others > allowed).then(|| format!("gross exposure could become {}, allowed is {allowed}", own + others))
     }
 
     /// Worst value of a symbol's position once what works, and this as well, has filled on one side.
@@ -272,7 +270,7 @@ impl Oracle {
         amount(up.abs().max(down.abs()), dearest)
     }
 
-    /// Money and positions at the newest finished bars.
+    /// Money and positions at the newest prices.
     #[must_use]
     pub fn equity(&self) -> i128 {
         let held = self.positions.iter().zip(self.marks);
@@ -285,8 +283,9 @@ impl Oracle {
         }
         self.told(&met.policy, &met.events, Some(met));
         let symbol = SYMBOLS.iter().position(|symbol| *symbol == met.symbol.as_str());
-        if let Some(symbol) = symbol.filter(|_| met.phase == tradewind_venue::adapter::Phase::Range) {
-            self.marks[symbol] = Some(met.bar.close.0);
+        if let Some(symbol) = symbol {
+            let price = if met.phase == Phase::Open { met.bar.open } else { met.bar.close };
+            self.marks[symbol] = Some(price.0);
         }
     }
 

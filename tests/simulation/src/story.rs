@@ -10,8 +10,8 @@ use tradewind_crds::{Decimal, RiskProfileSpec};
 use tradewind_journal::testing::Fault;
 use tradewind_wire::v1;
 
-use crate::gate::{ACCOUNT, Gate, Link, POLICIES};
-use crate::market::{Market, SYMBOLS, Shape};
+use crate::gate::{Gate, Link};
+use crate::market::{ACCOUNT, Market, POLICIES, SYMBOLS, Shape};
 use crate::oracle::Tally;
 use crate::trader::Trader;
 use crate::weather::{Fate, Question, Weather};

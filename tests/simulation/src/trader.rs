@@ -8,8 +8,8 @@ use tradewind_journal::testing::SimulatedDisk;
 use tradewind_wire::bus::SequencedBar;
 use tradewind_wire::v1;
 
-use crate::gate::{ACCOUNT, Link, POLICIES};
-use crate::market::instrument;
+use crate::gate::Link;
+use crate::market::{ACCOUNT, POLICIES, instrument};
 use crate::node::{Missing, WatchedLog, Written};
 
 /// Attempts of one call before the world goes on without an answer.

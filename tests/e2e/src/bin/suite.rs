@@ -10,7 +10,8 @@ use clap::Parser;
 use tradewind_e2e::artifacts::{self, Tree};
 use tradewind_e2e::console::Console;
 use tradewind_e2e::environment::{Environment, Lifetime, SMALL_VALUES};
-use tradewind_e2e::parts::{self, Counts, Runner};
+use tradewind_e2e::parts::{self, Counts};
+use tradewind_e2e::runner::Runner;
 use tradewind_e2e::scenarios;
 use tradewind_e2e::scenarios::quiet::Watch;
 
