@@ -272,6 +272,12 @@ impl Target {
     }
 }
 
+/// What is told of a count from ten on: one that moves with each message would be a write with each message.
+#[must_use]
+pub fn magnitude(count: u64) -> Option<u64> {
+    (count >= 10).then(|| 10_u64.pow(count.ilog10()))
+}
+
 /// The part of an answer that a status shows. Counters that move with every bar are left out.
 fn gist(heard: &Heard) -> Option<Answer> {
     heard.current().map(|answer| match answer {
@@ -290,7 +296,17 @@ fn gist(heard: &Heard) -> Option<Answer> {
             waiting_for: if status.bars_decided == 0 { status.waiting_for.clone() } else { String::new() },
             ..PolicyStatus::default()
         })),
-        Answer::Risk(status) => Answer::Risk(status.clone()),
+        Answer::Risk(status) => {
+            let mut status = status.clone();
+            for feed in &mut status.feeds {
+                (feed.newest_sequence, feed.arrived_at_ns) = (feed.newest_sequence.min(1), 0);
+                if let Some(magnitude) = magnitude(feed.refused_total) {
+                    feed.refused_total = magnitude;
+                    feed.last_refused.clear();
+                }
+            }
+            Answer::Risk(status)
+        }
     })
 }
 
@@ -353,6 +369,7 @@ impl Asked {
 mod tests {
     #![allow(clippy::unwrap_used, clippy::expect_used)]
     use super::*;
+    use tradewind_wire::v1::GateFeed;
 
     fn polls() -> Polls {
         Polls::new(Arc::new(|_| Box::pin(async { Err("unused".to_owned()) })), Metrics::global())
@@ -382,6 +399,31 @@ mod tests {
         assert!(polls.note(&owner(), &question, lost()), "the third makes it unreachable");
         assert!(!polls.note(&owner(), &question, lost()));
         assert!(polls.note(&owner(), &question, state("Halted", 2)));
+    }
+
+    /// A pass for each bar of each feed, and nothing to write in any of them.
+    #[test]
+    fn the_progress_of_a_feed_is_no_news_and_its_first_bar_is() {
+        let (polls, question) = (polls(), question(false));
+        polls.ask(&owner(), vec![question.clone()]);
+        let mut note = |newest_sequence, refused_total, overdue: &str| {
+            let (name, last_refused) = ("default".to_owned(), format!("message {refused_total}"));
+            let feed = GateFeed {
+                name,
+                newest_sequence,
+                refused_total,
+                arrived_at_ns: 7,
+                last_refused,
+                overdue: overdue.to_owned(),
+                ..GateFeed::default()
+            };
+            polls.note(&owner(), &question, Ok(Answer::Risk(Box::new(RiskStatus { feeds: vec![feed], ..RiskStatus::default() }))))
+        };
+        assert!(note(0, 0, "") && note(1, 0, ""), "the first bar");
+        assert!(!note(2, 0, "") && !note(900, 0, ""));
+        assert!(note(901, 1, "") && note(902, 2, ""), "each of a few that were left out");
+        assert!(note(903, 10, "") && !note(904, 99, "") && note(905, 100, ""), "then only how many there are");
+        assert!(note(906, 100, "SPX since noon"));
     }
 
     #[test]

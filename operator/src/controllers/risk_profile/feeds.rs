@@ -5,6 +5,7 @@ use tradewind_crds::{ConditionStatus, ConditionType};
 use tradewind_wire::v1::GateFeed;
 
 use super::{Line, Seen};
+use crate::runtime::polls::magnitude;
 
 use ConditionStatus::{False, True, Unknown};
 
@@ -38,12 +39,11 @@ pub(super) fn followed(seen: &Seen<'_>) -> Line {
         let message = named(feed, "no bar has come to the gate yet; orders are refused until one does");
         return line(False, RiskReason::WaitingForBars, message);
     }
-    // A count that moves with each message would be a write of the status with each message: only its magnitude is told.
-    let told = risk.feeds.iter().map(|feed| match feed.refused_total {
-        0 => feed.name.clone(),
+    let told = risk.feeds.iter().map(|feed| match (feed.refused_total, magnitude(feed.refused_total)) {
+        (0, _) => feed.name.clone(),
+        (_, Some(magnitude)) => format!("{} (over {magnitude} messages left out)", feed.name),
         // Which one was the newest is told while that cannot go on for long.
-        count @ 1..10 => format!("{} ({count} messages left out, the newest: {})", feed.name, feed.last_refused),
-        count => format!("{} (over {} messages left out)", feed.name, 10_u64.pow(count.ilog10())),
+        (count, None) => format!("{} ({count} messages left out, the newest: {})", feed.name, feed.last_refused),
     });
     line(True, RiskReason::Following, format!("the gate reads {}", told.collect::<Vec<_>>().join(", ")))
 }
