@@ -115,6 +115,8 @@ closed_list! {
         FeedStale,
         /// The feed's stream was removed and made again.
         StreamReplaced,
+        /// The feed's stream lost its newest messages: it ends before what was read, or holds others there.
+        StreamRolledBack,
         /// The decider does not answer.
         Unreachable,
     }

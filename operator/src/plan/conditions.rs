@@ -164,6 +164,9 @@ pub fn trading_allowed(
 fn decides(decider: Decider<'_>, feed: Feed<'_>) -> (bool, PolicyReason, String) {
     let Feed { name: feed, instruments } = feed;
     match decider {
+        Decider::Cut(fault) if fault.starts_with("StreamRolledBack") => {
+            (false, PolicyReason::StreamRolledBack, format!("feed '{feed}' does not hold what was read of it: {fault}"))
+        }
         Decider::Cut(fault) => (false, PolicyReason::StreamReplaced, format!("feed '{feed}' is not followed any more: {fault}")),
         Decider::Silenced { symbols, since_ns } => {
             let since = Timestamp::from_nanosecond(since_ns.into()).map_or_else(|_| since_ns.to_string(), |at| at.to_string());
@@ -212,6 +215,10 @@ mod tests {
             ),
             (trading_allowed(paper, false, false, normal, false, (Decides, feed)), PolicyReason::Pending),
             (trading_allowed(paper, false, false, normal, true, (Cut("gone"), feed)), PolicyReason::StreamReplaced),
+            (
+                trading_allowed(paper, false, false, normal, true, (Cut("StreamRolledBack: it ends at 7"), feed)),
+                PolicyReason::StreamRolledBack,
+            ),
             (trading_allowed(paper, false, false, normal, true, (silenced(&silent), feed)), PolicyReason::FeedStale),
             (trading_allowed(paper, false, false, normal, true, (silenced(&silent[..1]), feed)), PolicyReason::Trading),
             (trading_allowed(paper, false, false, normal, true, (Starting, feed)), PolicyReason::Pending),

@@ -406,7 +406,7 @@ mod tests {
     fn the_progress_of_a_feed_is_no_news_and_its_first_bar_is() {
         let (polls, question) = (polls(), question(false));
         polls.ask(&owner(), vec![question.clone()]);
-        let mut note = |newest_sequence, refused_total, overdue: &str| {
+        let note = |newest_sequence, refused_total, overdue: &str| {
             let (name, last_refused) = ("default".to_owned(), format!("message {refused_total}"));
             let feed = GateFeed {
                 name,

@@ -187,6 +187,7 @@ impl Run<'_> {
                     tracing::warn!(feed = %self.feed.name(), from, to, "bars of the stream were removed");
                     None
                 }
+                Followed::Whole { .. } => None,
             };
             if let Some(found) = seen {
                 return Err(PublishError::Different {

@@ -230,3 +230,42 @@ async fn no_feed_ends_the_process() {
     assert_eq!(again.until(|status| status.feed_fault.starts_with("StreamReplaced")).await.bars_decided, 10);
     again.stopped().await;
 }
+
+/// The server loses its newest bars under a running process and under one that is down. The same bars again heal both; other
+/// bars in their place are never mixed with what was decided.
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs the NATS server that `make test` builds"]
+async fn a_stream_that_lost_its_newest_bars_is_told_and_heals() {
+    let (mut server, data) = (NatsServer::start().unwrap(), tempfile::tempdir().unwrap());
+    let feed = server.connect().await.unwrap().ensure_feed(&name()).await.unwrap();
+    let publish_all = async |bars: std::ops::RangeInclusive<u64>, other: u64| {
+        let give_up = Instant::now() + Duration::from_secs(60);
+        for sequence in bars {
+            // The client may not have noticed yet that the server is back.
+            while let Err(error) = async { feed.send(&bar(sequence + other), sequence - 1).await?.acknowledged().await }.await {
+                assert!(error.may_answer_later() && Instant::now() < give_up, "{error}");
+            }
+        }
+    };
+    publish_all(1..=10, 0).await;
+    server.keep().unwrap();
+    publish_all(11..=14, 0).await;
+    let mut process = start(&server, data.path(), StartAt::Beginning).await;
+    process.until(|status| status.last_sequence == 14).await;
+
+    server.roll_back().unwrap();
+    let status = process.until(|status| status.feed_fault.starts_with("StreamRolledBack")).await;
+    assert!(status.feed_fault.contains("ends at 10, this reader has had 14"), "{}", status.feed_fault);
+    publish_all(11..=16, 0).await;
+    let status = process.until(|status| status.last_sequence == 16).await;
+    assert_eq!((status.bars_decided, status.feed_fault.as_str(), status.missing_total), (16, "", 0), "each bar once");
+    process.stopped().await;
+
+    server.roll_back().unwrap();
+    let mut process = start(&server, data.path(), StartAt::Beginning).await;
+    process.until(|status| status.feed_fault.starts_with("StreamRolledBack")).await;
+    publish_all(11..=18, 2).await;
+    let status = process.until(|status| status.feed_fault.contains("another one than this reader has had")).await;
+    assert_eq!((status.last_sequence, status.bars_decided), (16, 16), "two histories are not mixed");
+    process.stopped().await;
+}

@@ -53,6 +53,32 @@ pub enum BusError {
         /// The stream of that name now.
         found: StreamIdentity,
     },
+    /// The stream ends before what was read of it.
+    #[error(
+        "stream {stream} ends at {last}, this reader has had {read}: its server lost the newest messages (power was lost before \
+         they were on its disk, or an older copy was restored); a publisher of the same recording brings them again and this goes \
+         on by itself, else restore a newer copy, or make a new policy for the stream as it is"
+    )]
+    RolledBack {
+        /// Name of the stream.
+        stream: String,
+        /// Last sequence that was read.
+        read: u64,
+        /// Last sequence of the stream.
+        last: u64,
+    },
+    /// What was read of the stream is not what it holds there now.
+    #[error(
+        "stream {stream}: message {sequence} is another one than this reader has had: its server lost its newest messages, and \
+         others were written under their numbers; two histories must not be mixed; restore a newer copy, or make a new policy for \
+         the stream as it is"
+    )]
+    Rewritten {
+        /// Name of the stream.
+        stream: String,
+        /// The message that differs.
+        sequence: u64,
+    },
     /// A request to the server failed.
     #[error("event bus: {action}: {detail}")]
     Request {
@@ -81,7 +107,7 @@ impl BusError {
     /// Whether the same call may succeed later.
     #[must_use]
     pub const fn may_answer_later(&self) -> bool {
-        matches!(self, Self::Connect { .. } | Self::Request { .. } | Self::NoFeed(_))
+        matches!(self, Self::Connect { .. } | Self::Request { .. } | Self::NoFeed(_) | Self::RolledBack { .. })
     }
 }
 

@@ -15,6 +15,9 @@ use crate::tls::TlsFiles;
 
 /// Where the server program is built by the cluster tests.
 const BUILT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/cluster/.build/nats-server");
+/// Folder of a server in which it keeps its streams, and that of the copy.
+const STREAMS: &str = "jetstream";
+const KEPT: &str = "kept";
 const START_LIMIT: Duration = Duration::from_secs(20);
 
 /// A NATS server with JetStream on a free loopback port; stopped and removed when dropped.
@@ -104,6 +107,28 @@ impl NatsServer {
         self.wait_for_port().map(drop)
     }
 
+    /// Keeps a copy of all streams as they are now, as a backup of the volume does. The server is stopped meanwhile.
+    ///
+    /// # Errors
+    /// When files cannot be copied, or as [`NatsServer::start`].
+    pub fn keep(&mut self) -> Result<(), String> {
+        self.kill()?;
+        copy(&self.directory.join(STREAMS), &self.directory.join(KEPT))?;
+        self.restart()
+    }
+
+    /// Kills the server, puts the copy of [`NatsServer::keep`] in place of its streams, and starts it again.
+    ///
+    /// # Errors
+    /// As [`NatsServer::keep`].
+    pub fn roll_back(&mut self) -> Result<(), String> {
+        self.kill()?;
+        let streams = self.directory.join(STREAMS);
+        std::fs::remove_dir_all(&streams).map_err(|error| format!("{}: {error}", streams.display()))?;
+        copy(&self.directory.join(KEPT), &streams)?;
+        self.restart()
+    }
+
     /// The stream as a careless or hostile hand reaches it.
     async fn jetstream(&self) -> Result<jetstream::Context, String> {
         let client = async_nats::connect(self.url()).await.map_err(|error| error.to_string())?;
@@ -175,6 +200,22 @@ impl NatsServer {
         };
         until(&format!("{program} to greet its clients"), deadline, answers)
     }
+}
+
+/// Copies a folder with everything in it.
+fn copy(from: &Path, to: &Path) -> Result<(), String> {
+    let failed = |error: Error| format!("copying {}: {error}", from.display());
+    std::fs::create_dir_all(to).map_err(failed)?;
+    for entry in std::fs::read_dir(from).map_err(failed)? {
+        let path = entry.map_err(failed)?.path();
+        let Some(name) = path.file_name() else { continue };
+        if path.is_dir() {
+            copy(&path, &to.join(name))?;
+        } else {
+            std::fs::copy(&path, to.join(name)).map_err(failed)?;
+        }
+    }
+    Ok(())
 }
 
 /// Why there is no answer.

@@ -183,3 +183,81 @@ async fn a_recreated_stream_is_never_taken_for_the_old_one() {
     assert!(matches!(feed.head().await, Err(BusError::Replaced { .. })));
     assert_eq!(again.read(1, 5).await.unwrap().len(), 5);
 }
+
+/// A follower that has read five bars of a stream that is rolled back to three.
+async fn rolled_back() -> (NatsServer, Feed, Follower) {
+    let mut server = NatsServer::start().unwrap();
+    let feed = server.connect().await.unwrap().ensure_feed(&name()).await.unwrap();
+    for index in 0..3 {
+        publish(&feed, &bar("SPX", index), index).await.unwrap();
+    }
+    server.keep().unwrap();
+    for index in 3..5 {
+        surely(&feed, index, &bar("SPX", index)).await;
+    }
+    let mut follower = feed.follow(1);
+    for sequence in 1..=5 {
+        assert_eq!(next(&mut follower).await.unwrap().sequence(), sequence);
+    }
+    server.roll_back().unwrap();
+    (server, feed, follower)
+}
+
+/// Publishes although the client has not noticed yet that the server is back.
+async fn surely(feed: &Feed, after: u64, bar: &v1::Bar) {
+    let deadline = tokio::time::Instant::now() + Duration::from_secs(60);
+    while let Err(error) = publish(feed, bar, after).await {
+        assert!(error.may_answer_later() && tokio::time::Instant::now() < deadline, "{error}");
+    }
+}
+
+/// What the follower says once it has noticed.
+async fn noticed(follower: &mut Follower, wanted: fn(&Result<Followed, BusError>) -> bool) -> Result<Followed, BusError> {
+    let deadline = tokio::time::Instant::now() + Duration::from_secs(60);
+    loop {
+        let told = tokio::time::timeout_at(deadline, follower.next()).await.expect("nothing within 60 s");
+        if wanted(&told) {
+            return told;
+        }
+        assert!(told.as_ref().is_err_and(BusError::may_answer_later), "{told:?}");
+    }
+}
+
+#[tokio::test]
+#[ignore = "needs the NATS server that `make test` builds"]
+async fn a_stream_that_lost_its_newest_bars_is_waited_for_until_they_are_there_again() {
+    let (_server, feed, mut follower) = rolled_back().await;
+    let lost = noticed(&mut follower, |told| matches!(told, Err(BusError::RolledBack { .. }))).await.unwrap_err();
+    assert!(
+        matches!(&lost, BusError::RolledBack { read: 5, last: 3, .. }) && lost.to_string().contains("BARS_US_DAILY"),
+        "{lost}"
+    );
+    assert_eq!(publish(&feed, &bar("SPX", 3), 3).await.unwrap().sequence, 4);
+    let lost = noticed(&mut follower, |told| matches!(told, Err(BusError::RolledBack { last: 4, .. }))).await.unwrap_err();
+    assert!(lost.may_answer_later(), "{lost}");
+    publish(&feed, &bar("SPX", 4), 4).await.unwrap();
+    assert_eq!(noticed(&mut follower, Result::is_ok).await.unwrap(), Followed::Whole { read: 5 });
+    publish(&feed, &bar("SPX", 5), 5).await.unwrap();
+    assert_eq!(sequenced(next(&mut follower).await.unwrap()), (6, bar("SPX", 5)));
+}
+
+#[tokio::test]
+#[ignore = "needs the NATS server that `make test` builds"]
+async fn other_bars_under_numbers_that_were_read_are_never_taken_for_known() {
+    let (_server, feed, mut follower) = rolled_back().await;
+    for index in 3..6 {
+        surely(&feed, index, &bar("SPX", index + 100)).await;
+    }
+    for _ in 0..2 {
+        let told = noticed(&mut follower, |told| !told.as_ref().is_err_and(BusError::may_answer_later)).await.unwrap_err();
+        assert!(matches!(told, BusError::Rewritten { sequence: 5, .. }), "{told}");
+    }
+    // A process that starts again knows its newest bar from its journal.
+    let known = bar("SPX", 4);
+    let mut again = feed.follow_after(5, move |found| *found == known);
+    let told = noticed(&mut again, |told| !told.as_ref().is_err_and(BusError::may_answer_later)).await.unwrap_err();
+    assert!(matches!(told, BusError::Rewritten { sequence: 5, .. }), "{told}");
+    let there = bar("SPX", 104);
+    let mut other = feed.follow_after(5, move |found| *found == there);
+    assert_eq!(sequenced(next(&mut other).await.unwrap()), (6, bar("SPX", 105)));
+}

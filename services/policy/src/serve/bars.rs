@@ -140,6 +140,12 @@ impl Bars {
                 self.miss(to - from + 1);
                 return Ok(());
             }
+            Followed::Whole { read } => {
+                tracing::info!(read, "the stream holds again what it had lost");
+                self.live.waiting_for("");
+                self.live.intake().fault.clear();
+                return Ok(());
+            }
         };
         match self.admission.admit(sequence, &message, arrived) {
             Admitted::Other => {}

@@ -219,7 +219,7 @@ async fn run(mut bars: Bars, source: &Source) -> Result<(), ServeError> {
         match next {
             Ok(next) => bars.take(next).await?,
             Err(error) if error.may_answer_later() => {
-                bars.live.waiting_for(error.to_string());
+                waits(&bars, &error);
                 tokio::time::sleep(BUS_PAUSE).await;
             }
             Err(error) => return no_feed(&bars, &error).await,
@@ -227,11 +227,23 @@ async fn run(mut bars: Bars, source: &Source) -> Result<(), ServeError> {
     }
 }
 
+/// What a fault of the feed begins with when the stream lost what was read of it.
+const ROLLED_BACK: &str = "StreamRolledBack";
+
+/// The feed is waited for, and people are told why.
+fn waits(bars: &Bars, error: &BusError) {
+    if matches!(error, BusError::RolledBack { .. }) {
+        bars.live.intake().fault = format!("{ROLLED_BACK}: {error}");
+    }
+    bars.live.waiting_for(error.to_string());
+}
+
 /// The feed cannot be followed any more and no restart would change it: the process stays, decides nothing and says why
 /// until a person acts.
 async fn no_feed(bars: &Bars, error: &BusError) -> Result<(), ServeError> {
     let fault = match error {
         BusError::Replaced { .. } => format!("StreamReplaced: {error}"),
+        BusError::Rewritten { .. } => format!("{ROLLED_BACK}: {error}"),
         _ => format!("FeedUnusable: {error}"),
     };
     tracing::error!(fault, "the feed is not followed any more");

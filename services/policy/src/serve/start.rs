@@ -9,11 +9,12 @@ use tradewind_core::instrument::Symbol;
 use tradewind_wire::admission::Admitted;
 use tradewind_wire::bus::{Bus, BusAddress, BusError, Feed, FeedName, Followed, Follower, StreamIdentity};
 use tradewind_wire::config::StartAt;
+use tradewind_wire::convert::bar_from_wire;
 
 use crate::sequencer::WARM;
 
 use super::bars::Bars;
-use super::{BUS_PAUSE, ServeError};
+use super::{BUS_PAUSE, ServeError, waits};
 
 /// Name of the file in the data directory.
 pub const PLACE_FILE: &str = "feed.json";
@@ -108,7 +109,7 @@ impl Source {
             if failures.is_power_of_two() {
                 tracing::warn!(%error, failures, "the feed is not there, asking again");
             }
-            bars.live.waiting_for(error.to_string());
+            waits(bars, &error);
             tokio::select! {
                 () = tokio::time::sleep(BUS_PAUSE) => {}
                 () = bars.stop.cancelled() => return Err(ServeError::Stopped),
@@ -143,8 +144,20 @@ impl Source {
         }
         bars.admission = bars.engine.admission();
         bars.live.intake().newest = bars.engine.newest();
+        bars.live.intake().fault.clear();
         bars.live.waiting_for("");
-        Ok(feed.follow(place.begin.max(decided + 1)))
+        let last = bars.engine.last().filter(|entry| entry.record.sequence >= place.begin);
+        let known = last.and_then(|entry| {
+            let instrument = bars.engine.settings().instruments.get(&entry.record.symbol)?;
+            Some((instrument.clone(), entry.bar))
+        });
+        Ok(match known {
+            // The server may have lost that bar and have another one in its place.
+            Some((instrument, bar)) => {
+                feed.follow_after(decided, move |found| bar_from_wire(found, &instrument).is_ok_and(|found| found == bar))
+            }
+            None => feed.follow(place.begin.max(decided + 1)),
+        })
     }
 }
 

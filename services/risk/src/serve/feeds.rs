@@ -241,6 +241,7 @@ impl Feeds {
                 Followed::Bar(bar) => self.take(running, name, &mut admission, bar, arrived_at).await?,
                 Followed::Quarantined(quarantined) => self.sights.refused(name, FeedKind::Live, &quarantined.to_string()),
                 Followed::Gap { from, to } => tracing::warn!(feed = %name, from, to, "messages of the feed are gone"),
+                Followed::Whole { read } => tracing::info!(feed = %name, read, "the stream holds again what it had lost"),
             }
         }
     }

@@ -101,6 +101,11 @@ pub enum Followed {
         /// Last sequence that is gone.
         to: u64,
     },
+    /// The stream holds again what it had lost: [`BusError::RolledBack`] is over.
+    Whole {
+        /// Last sequence that was read.
+        read: u64,
+    },
 }
 
 impl Followed {
@@ -111,6 +116,7 @@ impl Followed {
             Self::Bar(bar) => bar.sequence,
             Self::Quarantined(quarantined) => quarantined.sequence,
             Self::Gap { to, .. } => *to,
+            Self::Whole { read } => *read,
         }
     }
 
@@ -241,6 +247,12 @@ impl Feed {
         Follower::new(self.name.clone(), self.stream.clone(), self.identity(), from.max(1))
     }
 
+    /// Follows the stream behind a bar that was read before, by a process that kept it: `is_it` knows it again.
+    #[must_use]
+    pub fn follow_after(&self, sequence: u64, is_it: impl Fn(&v1::Bar) -> bool + Send + 'static) -> Follower {
+        self.follow(sequence.saturating_add(1)).knowing(is_it)
+    }
+
     /// Reads a range, both ends included, which the stream must have reached: its bars, and what is no bar or gone.
     ///
     /// # Errors
@@ -249,7 +261,10 @@ impl Feed {
         let mut found = Vec::new();
         let mut follower = self.follow(from);
         while follower.next_sequence() <= to {
-            found.push(follower.next().await?);
+            match follower.next().await? {
+                Followed::Whole { .. } => {}
+                other => found.push(other),
+            }
         }
         Ok(found)
     }
