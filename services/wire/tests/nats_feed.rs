@@ -261,3 +261,24 @@ async fn other_bars_under_numbers_that_were_read_are_never_taken_for_known() {
     let mut other = feed.follow_after(5, move |found| *found == there);
     assert_eq!(sequenced(next(&mut other).await.unwrap()), (6, bar("SPX", 105)));
 }
+
+/// The newest message was no bar, so that nothing can be known again: that the stream reaches as far has to do.
+#[tokio::test]
+#[ignore = "needs the NATS server that `make test` builds"]
+async fn a_stream_whose_newest_message_was_no_bar_is_whole_when_it_reaches_as_far() {
+    let mut server = NatsServer::start().unwrap();
+    let feed = server.connect().await.unwrap().ensure_feed(&name()).await.unwrap();
+    publish(&feed, &bar("SPX", 0), 0).await.unwrap();
+    server.keep().unwrap();
+    server.publish_raw("bars.us-daily.SPX", b"\xff\xffgarbage").await.unwrap();
+    let mut follower = feed.follow(1);
+    for sequence in 1..=2 {
+        assert_eq!(next(&mut follower).await.unwrap().sequence(), sequence);
+    }
+    server.roll_back().unwrap();
+    noticed(&mut follower, |told| matches!(told, Err(BusError::RolledBack { read: 2, last: 1, .. }))).await.unwrap_err();
+    server.publish_raw("bars.us-daily.SPX", b"\xff\xffgarbage").await.unwrap();
+    assert_eq!(noticed(&mut follower, Result::is_ok).await.unwrap(), Followed::Whole { read: 2 });
+    surely(&feed, 2, &bar("SPX", 1)).await;
+    assert_eq!(sequenced(next(&mut follower).await.unwrap()), (3, bar("SPX", 1)));
+}

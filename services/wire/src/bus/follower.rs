@@ -42,6 +42,8 @@ pub struct Follower {
     found: bool,
     /// The stream was seen to end before what was read of it.
     behind: bool,
+    /// It reaches that far again, and what was read there was no bar that could be known again.
+    whole: bool,
 }
 
 /// Whether a bar is the one that was read.
@@ -68,6 +70,7 @@ impl Follower {
             unsure: false,
             found: false,
             behind: false,
+            whole: false,
         }
     }
 
@@ -92,6 +95,9 @@ impl Follower {
     /// read (call again), [`BusError::Replaced`] and [`BusError::Rewritten`] for ever.
     pub async fn next(&mut self) -> Result<Followed, BusError> {
         loop {
+            if std::mem::take(&mut self.whole) {
+                return Ok(Followed::Whole { read: self.next.saturating_sub(1) });
+            }
             if let Some((from, to)) = self.gone.take() {
                 (self.next, self.known) = (to + 1, None);
                 return Ok(Followed::Gap { from, to });
@@ -136,7 +142,8 @@ impl Follower {
             }
             self.unsure = false;
             if std::mem::take(&mut self.behind) {
-                return Ok(Followed::Whole { read: self.next.saturating_sub(1) });
+                self.whole = true;
+                continue;
             }
             if sequence > self.next {
                 self.gone = Some((self.next, sequence - 1));
@@ -196,6 +203,9 @@ impl Follower {
             self.forget();
             self.behind = true;
             return Err(BusError::RolledBack { stream: self.feed.stream(), read: self.next - 1, last });
+        }
+        if self.known.is_none() {
+            self.whole |= std::mem::take(&mut self.behind);
         }
         Ok(last)
     }
