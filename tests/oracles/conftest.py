@@ -19,7 +19,7 @@ def program():
     def run(name, *arguments, stdin=None):
         path = folder / name
         assert path.exists(), f"{path} is not built: run `cargo test --workspace` or `cargo build --examples` first"
-        done = subprocess.run([path, *map(str, arguments)], input=stdin, capture_output=True, timeout=300)
+        done = subprocess.run([path, *map(str, arguments)], input=stdin, capture_output=True, timeout=3000)
         assert done.returncode == 0, done.stderr.decode(errors="replace")
         return done.stdout
 

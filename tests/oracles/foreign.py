@@ -34,7 +34,7 @@ def matrices(bars):
     """The strategic columns of every bar by symbol, as our features print them."""
     found = {}
     for path in sorted(Path(bars).glob("*.csv")):
-        printed = subprocess.run([built("examples/features"), path, "1440", "0.01"], capture_output=True, check=True, timeout=300)
+        printed = subprocess.run([built("examples/features"), path, "1440", "0.01"], capture_output=True, check=True, timeout=3000)
         head, body = printed.stdout.split(b"\n", 1)
         names = json.loads(head)
         table = np.frombuffer(body, "<f8").reshape(-1, len(names))

@@ -300,7 +300,7 @@ def built(program):
 
 def tool(*arguments):
     """Runs `tradewind-checkpoint`."""
-    return subprocess.run([built("tradewind-checkpoint"), *map(str, arguments)], capture_output=True, text=True, timeout=60)
+    return subprocess.run([built("tradewind-checkpoint"), *map(str, arguments)], capture_output=True, text=True, timeout=600)
 
 
 @pytest.fixture(scope="session")

@@ -32,6 +32,9 @@ use tradewind_wire::v1::execution_server::{Execution, ExecutionServer};
 use tradewind_wire::v1::inference_server::{Inference, InferenceServer};
 use tradewind_wire::v1::policy_engine_client::PolicyEngineClient;
 
+/// Between two looks: a loop without a pause takes the CPU from what it waits for.
+const PAUSE: Duration = Duration::from_millis(5);
+
 /// Execution and inference that answer everything.
 #[derive(Clone, Copy)]
 struct World;
@@ -153,7 +156,7 @@ impl Process {
                 }
                 last = Some(status);
             }
-            tokio::task::yield_now().await;
+            tokio::time::sleep_until(tokio::time::Instant::now() + PAUSE).await;
         }
     }
 

@@ -22,6 +22,9 @@ use tradewind_wire::telemetry::Metrics;
 use tradewind_wire::v1;
 use tradewind_wire::v1::risk_server::Risk;
 
+/// Between two looks: a loop without a pause takes the CPU from what it waits for.
+const PAUSE: Duration = Duration::from_millis(5);
+
 /// A disk whose next write of a halt takes as long as the test wants.
 struct StuckLog {
     disk: MemoryLog<Record>,
@@ -75,7 +78,7 @@ async fn a_service_that_hangs_in_a_write_has_no_heartbeat_and_is_not_alive() {
     let deadline = Instant::now() + LIMIT;
     while livez().await != StatusCode::OK {
         assert!(Instant::now() < deadline, "/livez says that an idle engine hangs");
-        tokio::task::yield_now().await;
+        tokio::time::sleep_until(tokio::time::Instant::now() + PAUSE).await;
     }
 
     let request = v1::HaltNowRequest { account: "paper-1".into(), actor: "anna".into(), reason: "test".into(), generation: 0 };
@@ -89,7 +92,7 @@ async fn a_service_that_hangs_in_a_write_has_no_heartbeat_and_is_not_alive() {
     let deadline = Instant::now() + ALIVE_WITHIN + LIMIT;
     while livez().await == StatusCode::OK {
         assert!(Instant::now() < deadline, "/livez says that an engine is alive that hangs");
-        tokio::task::yield_now().await;
+        tokio::time::sleep_until(tokio::time::Instant::now() + PAUSE).await;
     }
 
     free.send(()).unwrap();
@@ -101,6 +104,6 @@ async fn a_service_that_hangs_in_a_write_has_no_heartbeat_and_is_not_alive() {
     let deadline = Instant::now() + LIMIT;
     while livez().await != StatusCode::OK {
         assert!(Instant::now() < deadline, "/livez says that an engine hangs that goes on");
-        tokio::task::yield_now().await;
+        tokio::time::sleep_until(tokio::time::Instant::now() + PAUSE).await;
     }
 }

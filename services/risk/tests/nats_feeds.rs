@@ -21,6 +21,9 @@ use tradewind_wire::tls::Security;
 use tradewind_wire::v1;
 use tradewind_wire::v1::risk_client::RiskClient;
 
+/// Between two looks: a loop without a pause takes the CPU from what it waits for.
+const PAUSE: Duration = Duration::from_millis(5);
+
 const MINUTE: i64 = 60_000_000_000;
 
 fn name() -> FeedName {
@@ -99,7 +102,7 @@ fn start(server: &NatsServer, data: &Path) -> Gate {
             // cancels its token.
             match serve(options(), watched, stopping.child_token()).await {
                 Err(ServeError::Journal(JournalError::Locked { .. }) | ServeError::Server(ServerError::Bind { .. })) => {
-                    tokio::task::yield_now().await;
+                    tokio::time::sleep_until(tokio::time::Instant::now() + PAUSE).await;
                 }
                 outcome => return outcome,
             }
@@ -126,7 +129,7 @@ impl Gate {
                 }
                 last = Some(feed.clone());
             }
-            tokio::task::yield_now().await;
+            tokio::time::sleep_until(tokio::time::Instant::now() + PAUSE).await;
         }
     }
 

@@ -19,6 +19,9 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tradewind_wire::probes::Readiness;
 
+/// Between two looks: a loop without a pause takes the CPU from what it waits for.
+const PAUSE: Duration = Duration::from_millis(5);
+
 /// The object that the scripted API server has; its version is its generation.
 #[derive(Clone)]
 struct Server(watch::Sender<(u64, bool)>);
@@ -205,7 +208,7 @@ async fn a_process_that_cannot_see_its_object_is_not_ready() {
         let deadline = Instant::now() + LIMIT;
         while readiness.not_ready_reason().is_none() != wanted {
             assert!(Instant::now() < deadline, "{:?}", readiness.not_ready_reason());
-            tokio::task::yield_now().await;
+            tokio::time::sleep_until(tokio::time::Instant::now() + PAUSE).await;
         }
     };
     until(true).await;
@@ -216,7 +219,7 @@ async fn a_process_that_cannot_see_its_object_is_not_ready() {
     let deadline = Instant::now() + LIMIT;
     while !silent.not_ready_reason().unwrap().contains("has not answered for 3s") {
         assert!(Instant::now() < deadline, "{silent:?}");
-        tokio::task::yield_now().await;
+        tokio::time::sleep_until(tokio::time::Instant::now() + PAUSE).await;
     }
     stop.cancel();
     stopped.cancel();
@@ -240,7 +243,7 @@ async fn an_object_that_is_read_does_not_hide_another_that_is_not() {
             break;
         }
         assert!(Instant::now() < deadline, "{reason}");
-        tokio::task::yield_now().await;
+        tokio::time::sleep_until(tokio::time::Instant::now() + PAUSE).await;
     }
     stop.cancel();
 }

@@ -21,6 +21,9 @@ use tradewind_wire::tls::{Security, TlsFiles};
 use tradewind_wire::v1;
 use tradewind_wire::v1::process_client::ProcessClient;
 
+/// Between two looks: a loop without a pause takes the CPU from what it waits for.
+const PAUSE: Duration = Duration::from_millis(5);
+
 const INFERENCE: &str = "spiffe://tradewind/trading/inference/indices";
 const POLICY: &str = "spiffe://tradewind/trading/policy/indices";
 
@@ -170,7 +173,7 @@ async fn a_lazy_client_outlives_its_server() {
         // The old server ends its connection; the next round meets nobody at first.
         let gone = async {
             while tokio::net::TcpListener::bind(address).await.is_err() {
-                tokio::task::yield_now().await;
+                tokio::time::sleep_until(tokio::time::Instant::now() + PAUSE).await;
             }
         };
         tokio::time::timeout(Duration::from_secs(60), gone).await.unwrap();

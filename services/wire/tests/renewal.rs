@@ -23,6 +23,9 @@ use tradewind_wire::tls::{Security, TlsFiles, TlsMaterial};
 use tradewind_wire::v1;
 use tradewind_wire::v1::process_client::ProcessClient;
 
+/// Between two looks: a loop without a pause takes the CPU from what it waits for.
+const PAUSE: Duration = Duration::from_millis(5);
+
 const RISK: &str = "spiffe://tradewind/trading/risk/main";
 const OPERATOR: &str = "spiffe://tradewind/tradewind-system/operator/tradewind-operator";
 const LIMIT: Duration = Duration::from_secs(60);
@@ -89,7 +92,7 @@ async fn answers(channel: &Channel) -> Result<(), tonic::Status> {
 async fn until(address: SocketAddr, material: &TlsMaterial, answered: bool, what: &str) {
     let asking = async {
         while answers(&connect(address, material)).await.is_ok() != answered {
-            tokio::task::yield_now().await;
+            tokio::time::sleep_until(tokio::time::Instant::now() + PAUSE).await;
         }
     };
     tokio::time::timeout(LIMIT, asking).await.unwrap_or_else(|_| panic!("{what}: not within {LIMIT:?}"));
@@ -139,7 +142,7 @@ async fn a_bad_file_changes_nothing_and_is_counted() {
         let waiting = async {
             let above_zero = |line: &str| line.strip_prefix(name).is_some_and(|value| value.trim() != "0");
             while !metrics.render().unwrap().lines().any(above_zero) {
-                tokio::task::yield_now().await;
+                tokio::time::sleep_until(tokio::time::Instant::now() + PAUSE).await;
             }
         };
         tokio::time::timeout(LIMIT, waiting).await.unwrap_or_else(|_| panic!("'{name}' in\n{}", metrics.render().unwrap()));

@@ -30,6 +30,9 @@ use tradewind_wire::v1::execution_client::ExecutionClient;
 use tradewind_wire::v1::process_client::ProcessClient;
 use tradewind_wire::v1::risk_client::RiskClient;
 
+/// Between two looks: a loop without a pause takes the CPU from what it waits for.
+const PAUSE: Duration = Duration::from_millis(5);
+
 /// An address that was free a moment ago.
 fn address() -> SocketAddr {
     std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap()
@@ -105,7 +108,7 @@ impl Pod {
                 // The thread of the killed one may hold the journal, or its socket the port, a moment longer.
                 match tradewind_risk::serve::serve(options, watched, CancellationToken::new()).await {
                     Err(ServeError::Journal(JournalError::Locked { .. }) | ServeError::Server(ServerError::Bind { .. })) => {
-                        tokio::task::yield_now().await;
+                        tokio::time::sleep_until(tokio::time::Instant::now() + PAUSE).await;
                     }
                     outcome => return outcome.unwrap(),
                 }

@@ -28,6 +28,9 @@ use tradewind_wire::v1::execution_client::ExecutionClient;
 use tradewind_wire::v1::execution_server::{Execution, ExecutionServer};
 use tradewind_wire::v1::inference_server::{Inference, InferenceServer};
 
+/// Between two looks: a loop without a pause takes the CPU from what it waits for.
+const PAUSE: Duration = Duration::from_millis(5);
+
 /// Faults that a test switches on and off, and what was heard.
 #[derive(Clone, Default)]
 struct World {
@@ -231,7 +234,7 @@ async fn until(condition: impl Fn() -> bool) {
     let give_up = Instant::now() + Duration::from_secs(60);
     while !condition() {
         assert!(Instant::now() < give_up, "the condition did not come true within 60 s");
-        tokio::task::yield_now().await;
+        tokio::time::sleep_until(tokio::time::Instant::now() + PAUSE).await;
     }
 }
 

@@ -29,8 +29,10 @@ impl Watch {
     pub fn begin(environment: &Environment) -> Result<Self> {
         let (mut since, mut before) = (Instant::now(), 0);
         let reconciles = environment.kubectl.until("the operator to have nothing to do", SOON, || {
+            // What a namespace takes with it is still the operator's business until it is gone.
+            let phases = environment.kubectl.output(&["get", "namespaces", "-o", "jsonpath={.items[*].status.phase}"])?;
             let now = reconciles(environment)?;
-            if now != before {
+            if now != before || phases.contains("Terminating") {
                 (since, before) = (Instant::now(), now);
             }
             Ok(if since.elapsed() > STILL { Poll::Ready(now) } else { Poll::NotYet(format!("{now} passes")) })
