@@ -16,7 +16,7 @@ use tradewind_wire::v1;
 
 use crate::market::{ACCOUNT, Market, POLICIES, instrument};
 use crate::node::{Missing, WatchedLog, Written};
-use crate::oracle::Oracle;
+use crate::oracle::{Oracle, State};
 use crate::weather::{Fate, Question, Weather};
 
 /// The risk process: started again at the next question after its death.
@@ -45,6 +45,12 @@ impl Gate {
         let oracle = Oracle::new(spec.starting_equity);
         let (disk, written, profile) = (SimulatedDisk::new(), Written::default(), (1, spec));
         Self { disk, written, profile, account: account(), shown: BTreeMap::new(), engine: None, oracle, lives: 0 }
+    }
+
+    /// What it is in the middle of.
+    #[must_use]
+    pub fn state(&self) -> State {
+        if self.engine.is_some() { self.oracle.state() } else { State::Down }
     }
 
     /// The process dies.

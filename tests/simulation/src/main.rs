@@ -4,8 +4,9 @@ use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 use clap::Parser;
+use tradewind_simulation::oracle::State;
 use tradewind_simulation::seeds;
-use tradewind_simulation::story::Ending;
+use tradewind_simulation::story::{Ending, FAULTS};
 
 /// Runs the guard of an account and its traders on faulty disks and links: a story for each seed.
 ///
@@ -21,6 +22,18 @@ struct Arguments {
     /// Most steps of a story.
     #[arg(long, default_value_t = 200)]
     steps: usize,
+}
+
+/// How often what happened in which state.
+fn print_pairs(sum: &Ending) {
+    print!("{:20}", "");
+    State::ALL.iter().for_each(|state| print!(" {:>10}", format!("{state:?}")));
+    println!();
+    for fault in FAULTS {
+        print!("{fault:20}");
+        State::ALL.iter().for_each(|state| print!(" {:>10}", sum.met.get(&(*state, fault)).unwrap_or(&0)));
+        println!();
+    }
 }
 
 fn main() -> ExitCode {
@@ -40,6 +53,7 @@ fn main() -> ExitCode {
             eprintln!("seed {seed}: {} orders, {failed} failures", sum.tally.checked);
         }
     }
+    print_pairs(&sum);
     println!("{} seeds in {:.1} s: {sum}; {failed} ended badly", arguments.seeds, begun.elapsed().as_secs_f64());
     if failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }

@@ -57,6 +57,31 @@ impl Bound {
     }
 }
 
+/// What an account can be in the middle of, when something happens to it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum State {
+    /// No bar has come.
+    Fresh,
+    /// Nothing is held or on its way.
+    Flat,
+    /// An order that opens a position works.
+    Entering,
+    /// A position is held.
+    Holding,
+    /// A bar was met up to its open, and something traded there.
+    WithinABar,
+    /// A halt is in force.
+    Halted,
+    /// The gate does not run.
+    Down,
+}
+
+impl State {
+    /// Every state.
+    pub const ALL: [Self; 7] =
+        [Self::Fresh, Self::Flat, Self::Entering, Self::Holding, Self::WithinABar, Self::Halted, Self::Down];
+}
+
 /// What happened, for the figures at the end.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Tally {
@@ -83,6 +108,8 @@ pub struct Oracle {
     numbers: BTreeMap<String, u64>,
     epochs: BTreeMap<String, u64>,
     halt: Option<String>,
+    /// A bar was met up to its open only.
+    within_a_bar: bool,
     violations: Vec<String>,
     /// Figures.
     pub tally: Tally,
@@ -103,8 +130,23 @@ impl Oracle {
             numbers: BTreeMap::new(),
             epochs: BTreeMap::new(),
             halt: None,
+            within_a_bar: false,
             violations: Vec::new(),
             tally: Tally::default(),
+        }
+    }
+
+    /// What the account is in the middle of.
+    #[must_use]
+    pub fn state(&self) -> State {
+        let opens = |live: &Live| !live.order.reduce_only;
+        match () {
+            () if self.halt.is_some() => State::Halted,
+            () if self.within_a_bar => State::WithinABar,
+            () if self.live.values().any(opens) => State::Entering,
+            () if self.positions.iter().any(|lots| *lots != 0) => State::Holding,
+            () if self.marks.iter().any(Option::is_some) => State::Flat,
+            () => State::Fresh,
         }
     }
 
@@ -284,7 +326,8 @@ impl Oracle {
         self.told(&met.policy, &met.events, Some(met));
         let symbol = SYMBOLS.iter().position(|symbol| *symbol == met.symbol.as_str());
         if let Some(symbol) = symbol {
-            let price = if met.phase == Phase::Open { met.bar.open } else { met.bar.close };
+            self.within_a_bar = met.phase == Phase::Open;
+            let price = if self.within_a_bar { met.bar.open } else { met.bar.close };
             self.marks[symbol] = Some(price.0);
         }
     }

@@ -1,6 +1,7 @@
 //! A story: what happens, step by step, drawn from a seed, shortened when it ends badly.
 
 use std::cell::RefCell;
+use std::collections::BTreeMap;
 use std::rc::Rc;
 
 use proptest::prelude::*;
@@ -12,7 +13,7 @@ use tradewind_wire::v1;
 
 use crate::gate::{Gate, Link};
 use crate::market::{ACCOUNT, Market, POLICIES, SYMBOLS, Shape};
-use crate::oracle::Tally;
+use crate::oracle::{State, Tally};
 use crate::trader::Trader;
 use crate::weather::{Fate, Question, Weather};
 
@@ -93,7 +94,7 @@ pub struct Lie {
 }
 
 /// What a story came to.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Ending {
     /// Orders, fills, halts.
     pub tally: Tally,
@@ -101,17 +102,26 @@ pub struct Ending {
     pub gate_restarts: u64,
     /// Starts of traders beyond their first.
     pub trader_restarts: u64,
+    /// How often what happened in which state.
+    pub met: BTreeMap<(State, &'static str), u64>,
 }
 
 impl Ending {
     /// Adds another story's.
-    pub const fn add(&mut self, other: &Self) {
+    pub fn add(&mut self, other: &Self) {
         self.tally.checked += other.tally.checked;
         self.tally.allowed += other.tally.allowed;
         self.tally.fills += other.tally.fills;
         self.tally.halts += other.tally.halts;
         self.gate_restarts += other.gate_restarts;
         self.trader_restarts += other.trader_restarts;
+        other.met.iter().for_each(|(pair, count)| *self.met.entry(*pair).or_default() += count);
+    }
+
+    /// How many pairs of a state and something that happens were met, of those that there are.
+    #[must_use]
+    pub fn pairs(&self) -> (usize, usize) {
+        (self.met.len(), State::ALL.len() * FAULTS.len())
     }
 }
 
@@ -119,9 +129,10 @@ impl std::fmt::Display for Ending {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let Tally { checked, allowed, fills, halts } = self.tally;
         let (gate, traders) = (self.gate_restarts, self.trader_restarts);
+        let (met, all) = self.pairs();
         write!(
             f,
-            "{checked} orders judged, {allowed} let through, {fills} fills, {halts} halts, {gate} restarts of the gate, {traders} of traders"
+            "{met} of {all} pairs of state and fault, {checked} orders judged, {allowed} let through, {fills} fills, {halts} halts, {gate} restarts of the gate, {traders} of traders"
         )
     }
 }
@@ -177,6 +188,47 @@ fn step() -> impl Strategy<Value = Step> {
     ]
 }
 
+/// What happens beside trading, as the table of pairs names it.
+pub const FAULTS: [&str; 15] = [
+    "gate dies",
+    "trader dies",
+    "gate loses power",
+    "trader loses power",
+    "gate's disk full",
+    "trader's disk full",
+    "gate's sync fails",
+    "trader's sync fails",
+    "question lost",
+    "answer lost",
+    "question twice",
+    "old question",
+    "lie",
+    "limits edited",
+    "bar late",
+];
+
+/// The name of what happens; none for what is no fault.
+const fn fault_of(step: &Step) -> Option<&'static str> {
+    Some(match step {
+        Step::Kill(Process::Gate) => "gate dies",
+        Step::Kill(Process::Trader(_)) => "trader dies",
+        Step::LosePower(Process::Gate, _) => "gate loses power",
+        Step::LosePower(Process::Trader(_), _) => "trader loses power",
+        Step::Break(Process::Gate, Fault::ShortWrite(_)) => "gate's disk full",
+        Step::Break(Process::Trader(_), Fault::ShortWrite(_)) => "trader's disk full",
+        Step::Break(Process::Gate, Fault::FailedSync) => "gate's sync fails",
+        Step::Break(Process::Trader(_), Fault::FailedSync) => "trader's sync fails",
+        Step::Weather(Fate::QuestionLost) => "question lost",
+        Step::Weather(Fate::AnswerLost) => "answer lost",
+        Step::Weather(Fate::Twice) => "question twice",
+        Step::Weather(Fate::AfterAnOldOne(_)) => "old question",
+        Step::Lie(_) => "lie",
+        Step::Limits { .. } => "limits edited",
+        Step::Bar { late: true, .. } => "bar late",
+        Step::Weather(Fate::Arrives) | Step::Bar { .. } | Step::Wish { .. } | Step::Halt | Step::Lift => return None,
+    })
+}
+
 struct World {
     link: Link,
     traders: [Trader; 2],
@@ -185,6 +237,7 @@ struct World {
     epochs_asked: u64,
     /// The newest bar of the liar's symbol.
     lied_about: u64,
+    met: BTreeMap<(State, &'static str), u64>,
 }
 
 /// Tells a story to its end, lets everything heal, and compares all books.
@@ -198,7 +251,7 @@ pub fn tell(steps: &[Step]) -> Result<Ending, String> {
         weather: Rc::new(RefCell::new(Weather::default())),
     };
     let traders = [0, 1].map(|number| Trader::new(number, link.clone()));
-    let mut world = World { link, traders, held_back: Vec::new(), epochs_asked: 0, lied_about: 0 };
+    let mut world = World { link, traders, held_back: Vec::new(), epochs_asked: 0, lied_about: 0, met: BTreeMap::new() };
     for (number, step) in steps.iter().enumerate() {
         world.take(step);
         world.sound().map_err(|text| format!("after step {number}: {text}"))?;
@@ -212,6 +265,9 @@ impl World {
     }
 
     fn take(&mut self, step: &Step) {
+        if let Some(fault) = fault_of(step) {
+            *self.met.entry((self.link.gate.borrow().state(), fault)).or_default() += 1;
+        }
         match step {
             Step::Bar { symbol, shape, late } => self.bar(*symbol, *shape, *late),
             Step::Wish { trader, side, scale, stop_bps } => self.traders[*trader].wish(*side, *scale, *stop_bps),
@@ -326,7 +382,7 @@ impl World {
         &self,
         call: impl FnOnce(
             &mut tradewind_risk::Engine,
-            &std::collections::BTreeMap<u64, tradewind_wire::bus::SequencedBar>,
+            &BTreeMap<u64, tradewind_wire::bus::SequencedBar>,
         ) -> Result<(), tradewind_risk::RiskError>,
     ) {
         // A liar is not surprised by a no.
@@ -399,6 +455,7 @@ impl World {
             tally: gate.oracle.tally,
             gate_restarts: gate.lives.saturating_sub(1),
             trader_restarts: self.traders.iter().map(|trader| trader.lives.saturating_sub(1)).sum(),
+            met: self.met.clone(),
         })
     }
 }

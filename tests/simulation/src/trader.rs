@@ -13,7 +13,7 @@ use crate::market::{ACCOUNT, POLICIES, instrument};
 use crate::node::{Missing, WatchedLog, Written};
 
 /// Attempts of one call before the world goes on without an answer.
-const ATTEMPTS: usize = 6;
+const ATTEMPTS: usize = 2;
 
 /// One policy's execution: started again at the next call after its death.
 pub struct Trader {

@@ -2,7 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 use tradewind_simulation::seeds;
-use tradewind_simulation::story::Ending;
+use tradewind_simulation::story::{Ending, FAULTS};
 
 #[test]
 fn nothing_is_lost_doubled_or_beyond_a_limit() {
@@ -16,6 +16,9 @@ fn nothing_is_lost_doubled_or_beyond_a_limit() {
     // What it came to: a simulation in which nothing happens shows nothing.
     let tally = sum.tally;
     assert!(tally.allowed > 2_000 && tally.fills > 1_000 && tally.halts > 50, "{sum}");
+    let (met, all) = sum.pairs();
+    // Within a bar nothing stays for long.
+    assert!(met + FAULTS.len() >= all, "only {met} of {all} pairs of state and fault: {:?}", sum.met);
     assert!(sum.gate_restarts > 400 && sum.trader_restarts > 400, "{sum}");
 }
 

@@ -113,8 +113,9 @@ pub fn rejected_by_the_kubelet(environment: &Environment, namespace: &str, spec:
     Ok(format!("{rejections} pods rejected within {lasted:?}, all removed; {message}"))
 }
 
-/// The brake holds when no pod is rejected later than this after the first one; its events have whole seconds.
-const BRAKED_WITHIN: Duration = Duration::from_secs(3);
+/// The brake holds when no pod is rejected later than this after the first one; its events have whole seconds. Without it a set
+/// makes a new pod each second for ever; how long the operator's first write takes is the machine's speed.
+const BRAKED_WITHIN: Duration = Duration::from_secs(8);
 
 /// Pods that a kubelet rejected, by its own events: one each, and the time from the first to the last.
 fn rejections(environment: &Environment, namespace: &str) -> Result<(usize, Duration)> {
