@@ -188,7 +188,7 @@ impl Environment {
             let arguments = ["upgrade", "--install", "tradewind", "charts/tradewind", "-n", SYSTEM];
             self.helm(&[arguments.as_slice(), &["--set", SMALL_VALUES]].concat()).output()?;
             self.kubectl.output(&["rollout", "status", "-n", SYSTEM, "statefulset/tradewind-nats", "--timeout=180s"])?;
-            self.until_operator_controls(SOON)
+            self.until_operator_controls()
         })?;
         self.samples()
     }
@@ -198,10 +198,10 @@ impl Environment {
     ///
     /// # Errors
     /// When the deadline passes, with the last answer.
-    pub fn until_operator_controls(&self, deadline: Duration) -> Result<()> {
+    pub fn until_operator_controls(&self) -> Result<()> {
         let named = ["get", "pods", "-n", SYSTEM, "-l", "app.kubernetes.io/component=operator"];
         let running = ["--field-selector=status.phase=Running", "-o", "jsonpath={.items[*].metadata.name}"];
-        self.kubectl.until("the operator to answer /readyz", deadline, || {
+        self.kubectl.until("the operator to answer /readyz", SOON, || {
             let pods = self.kubectl.output(&[named.as_slice(), &running].concat())?;
             let Some(pod) = pods.split_whitespace().next() else { return Ok(Poll::NotYet("no pod of it runs".to_owned())) };
             let answer =

@@ -37,7 +37,7 @@ pub(super) fn without_operator<T>(environment: &Environment, act: impl FnOnce() 
     ])?;
     let done = act();
     environment.kubectl.output(&["scale", "-n", SYSTEM, "deployment/tradewind-operator", "--replicas=1"])?;
-    environment.until_operator_controls(SOON)?;
+    environment.until_operator_controls()?;
     done
 }
 

@@ -12,7 +12,7 @@ use super::audit::{Audit, Write};
 use super::ledger::{self, Kind};
 use super::{essence, operator, setup};
 use crate::environment::Environment;
-use crate::kubectl::{LATER, Poll, SOON, text};
+use crate::kubectl::{LATER, Poll, text};
 
 /// Rollouts in which every kind of write must have been the last of a life.
 const MOST_ROLLOUTS: usize = 3;
@@ -76,7 +76,7 @@ fn killed_rollout(environment: &Environment, namespace: &str, policy: &str, tact
     });
     let deaths = deaths.ok().context("the killer panicked")??;
     ended.with_context(|| format!("the operator was killed {} times", deaths.len()))?;
-    environment.until_operator_controls(SOON)?;
+    environment.until_operator_controls()?;
     Ok(deaths)
 }
 
